@@ -1,0 +1,97 @@
+"""Canonical JSON: the one spelling of a value, RFC 8785.
+
+- `encode` is the only way that bytes to be hashed come into being.
+- `decode(encode(value))` equals `value`, and encoding again gives the same bytes.
+- A number whose canonical form is an integer of magnitude 2**53 or more is refused: RFC 8785
+  writes 1e20 as an integer that readers of its own output then refuse.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from math import isinf
+from typing import NoReturn
+
+import rfc8785
+
+from llmvc.errors import FormatError
+
+JsonScalar = None | bool | int | float | str
+Json = JsonScalar | Sequence["Json"] | Mapping[str, "Json"]
+
+MAX_DEPTH = 64
+MAX_EXACT = 2**53
+
+
+def encode(value: Json) -> bytes:
+    """Returns the canonical bytes of a JSON value.
+
+    Raises:
+        FormatError: the value holds NaN, an infinity, an integer of magnitude >= 2**53, a lone
+            surrogate, a key that is not text, or more than 64 levels.
+    """
+    _check(value, 0)
+    try:
+        return rfc8785.dumps(value)
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError) as err:
+        raise FormatError(f"value has no canonical form: {err}") from err
+
+
+def decode(data: bytes) -> Json:
+    """Reads JSON strictly: UTF-8 without BOM, no duplicate keys, no NaN, no huge integers.
+
+    Raises:
+        FormatError: the bytes are not such JSON.
+    """
+    try:
+        text = data.decode("utf-8")
+        value: Json = json.loads(
+            text,
+            object_pairs_hook=_object,
+            parse_constant=_refuse_constant,
+        )
+    except UnicodeDecodeError as err:
+        raise FormatError(f"not UTF-8 at byte {err.start}") from err
+    except RecursionError as err:
+        raise FormatError(f"nested deeper than {MAX_DEPTH} levels") from err
+    except ValueError as err:
+        raise FormatError(f"not JSON: {err}") from err
+    _check(value, 0)
+    return value
+
+
+def decode_object(data: bytes, kind: str) -> dict[str, Json]:
+    """Reads a stored object whose `llmvc` member must be `kind`, such as `report/1`."""
+    value = decode(data)
+    if not isinstance(value, dict) or value.get("llmvc") != kind:
+        raise FormatError(f"not a {kind} object")
+    return value
+
+
+def _check(value: Json, depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise FormatError(f"nested deeper than {MAX_DEPTH} levels")
+    if isinstance(value, dict):
+        for item in value.values():
+            _check(item, depth + 1)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _check(item, depth + 1)
+    elif isinstance(value, float):
+        # NaN passes here and is refused by rfc8785 itself; the decoder lets none in.
+        if abs(value) >= MAX_EXACT and (isinf(value) or value.is_integer()):
+            raise FormatError(f"number {value!r} is beyond 2**53 and would not be read back")
+    elif isinstance(value, int) and not isinstance(value, bool) and abs(value) >= MAX_EXACT:
+        raise FormatError(f"number {value} is beyond 2**53 and would not be read back")
+
+
+def _object(pairs: Iterable[tuple[str, Json]]) -> dict[str, Json]:
+    result: dict[str, Json] = {}
+    for key, value in pairs:
+        if key in result:
+            raise ValueError(f"duplicate key {key!r}")
+        result[key] = value
+    return result
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")

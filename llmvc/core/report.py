@@ -1,0 +1,261 @@
+"""Reports: the evidence on one question, "is this candidate no worse than that baseline?".
+
+- A report names every digest it rests on and carries the per-case raw scores, so that anyone can
+  judge it again, or derive its estimates anew.
+- It holds scores, never outputs: those stay in the local run cache under `run_id`.
+- A failed run stays in its row with its error; a score that could not be had is None.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
+from typing import Any, Final
+
+from llmvc.core import canon, digest
+from llmvc.core.digest import Digest
+from llmvc.errors import FormatError
+
+TYPE: Final = "report/1"
+ARMS: Final = ("baseline", "candidate")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One call of a bundle on one case.
+
+    Attributes:
+        run: its number, from 0.
+        run_id: digest of its run-cache entry; None if the call failed.
+        scores: scorer name -> score in [0, 1]; None where a scorer could not tell.
+        error: why there is no output; None if there is one.
+        cost_usd: None if it is not known.
+        latency_s: None if it was not measured.
+        input_tokens: as the provider counted them.
+        output_tokens: as the provider counted them.
+    """
+
+    run: int
+    run_id: Digest | None
+    scores: Mapping[str, float | None]
+    error: str | None = None
+    cost_usd: float | None = None
+    latency_s: float | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CaseRuns:
+    """All runs on one case, by arm; `baseline` is empty where there is none."""
+
+    id: str
+    group: str | None
+    candidate: tuple[Run, ...]
+    baseline: tuple[Run, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What the runs say about one metric; None, with a reason, where they cannot say.
+
+    Attributes:
+        metric: its name.
+        kind: `score`, `cost` or `latency`.
+        baseline: the arm's mean (USD or seconds a case for cost and latency).
+        candidate: the same of the candidate.
+        estimate: candidate minus baseline for scores, candidate over baseline otherwise.
+        low: lower end of the interval of level 1 - 2 * alpha.
+        high: its upper end.
+        arm_low: lower end of the same interval for the candidate alone.
+        arm_high: its upper end.
+        p_pass: one-sided p of "worse by the margin or more"; small means shown to be within.
+        p_fail: one-sided p of "not worse"; small means shown to be worse.
+        t_pass: the statistic behind p_pass.
+        t_fail: the statistic behind p_fail.
+        alpha: the one-sided level that the interval was made at.
+        n: cases that count.
+        n_effective: independent units: cases, or the effective number of groups.
+        n_changed: cases whose means differ between the arms.
+        var_case: variance between cases of the true difference.
+        var_run: variance that repeated runs add.
+        method: how it was computed.
+        reason: why it is undefined; None if it is defined.
+    """
+
+    metric: str
+    kind: str
+    baseline: float | None = None
+    candidate: float | None = None
+    estimate: float | None = None
+    low: float | None = None
+    high: float | None = None
+    arm_low: float | None = None
+    arm_high: float | None = None
+    p_pass: float | None = None
+    p_fail: float | None = None
+    t_pass: float | None = None
+    t_fail: float | None = None
+    alpha: float | None = None
+    n: int = 0
+    n_effective: float | None = None
+    n_changed: int = 0
+    var_case: float | None = None
+    var_run: float | None = None
+    method: str = ""
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MetricVerdict:
+    """The verdict on one metric, and what it rests on in words."""
+
+    metric: str
+    verdict: str
+    gate: bool
+    reason: str
+    degraded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`pass`, `fail` or `inconclusive`, with the reason and what would settle it."""
+
+    verdict: str
+    reason: str
+    metrics: tuple[MetricVerdict, ...] = ()
+    settle: str | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """The evidence on one question; see the module's docstring.
+
+    Attributes:
+        bundle: the bundle's name.
+        candidate: digest measured.
+        baseline: digest compared with; None on a first release.
+        suite: digest of the suite.
+        seed: seed of everything random in the estimates.
+        cases: sorted by case id.
+        estimates: one per metric of the suite, in its order.
+        verdict: what the gate says of the estimates.
+        started: RFC 3339, UTC.
+        finished: RFC 3339, UTC.
+        actor: who measured; None in a merged report.
+        tool: `llmvc <version>`.
+        prices: {"digest", "date"} of the price table; None if no price was needed.
+        data: where each dataset lay: {"dataset", "path" or "uri"}.
+        providers: identities seen: {"arm", "provider", "kind", "model", "fingerprint", "calls"}.
+        application: {"commit", "dirty"} where the application itself ran; else None.
+        merges: sorted digests of the reports united here; empty for a leaf.
+    """
+
+    bundle: str
+    candidate: Digest
+    baseline: Digest | None
+    suite: Digest
+    seed: int
+    cases: tuple[CaseRuns, ...]
+    estimates: tuple[Estimate, ...]
+    verdict: Verdict
+    started: str
+    finished: str
+    actor: str | None
+    tool: str
+    prices: Mapping[str, canon.Json] | None = None
+    data: tuple[Mapping[str, canon.Json], ...] = ()
+    providers: tuple[Mapping[str, canon.Json], ...] = ()
+    application: Mapping[str, canon.Json] | None = None
+    judges: Mapping[str, canon.Json] = field(default_factory=dict)
+    merges: tuple[Digest, ...] = ()
+
+    @cached_property
+    def data_bytes(self) -> bytes:
+        """The canonical `report/1` bytes."""
+        body = {item.name: _plain(getattr(self, item.name)) for item in fields(self)}
+        return canon.encode({"llmvc": TYPE, **body})
+
+    @cached_property
+    def digest(self) -> Digest:
+        """The report's identity."""
+        return digest.of_bytes(self.data_bytes)
+
+    @property
+    def recorded(self) -> bool:
+        """Whether any run was replayed from shipped recordings instead of called."""
+        return any(seen.get("kind") == "recorded" for seen in self.providers)
+
+    def failures(self, arm: str) -> int:
+        """Counts the runs of one arm that have no output."""
+        runs = (run for case in self.cases for run in getattr(case, arm))
+        return sum(run.error is not None for run in runs)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Report":
+        """Reads a stored report.
+
+        Raises:
+            FormatError: the bytes are not a report.
+        """
+        body: dict[str, Any] = dict(canon.decode_object(data, TYPE))
+        try:
+            verdict = body["verdict"]
+            return cls(
+                bundle=body["bundle"],
+                candidate=digest.parse(body["candidate"]),
+                baseline=None if body["baseline"] is None else digest.parse(body["baseline"]),
+                suite=digest.parse(body["suite"]),
+                seed=body["seed"],
+                cases=tuple(_case(case) for case in body["cases"]),
+                estimates=tuple(Estimate(**item) for item in body["estimates"]),
+                verdict=Verdict(
+                    verdict["verdict"],
+                    verdict["reason"],
+                    tuple(MetricVerdict(**item) for item in verdict["metrics"]),
+                    verdict["settle"],
+                ),
+                started=body["started"],
+                finished=body["finished"],
+                actor=body["actor"],
+                tool=body["tool"],
+                prices=body["prices"],
+                data=tuple(body["data"]),
+                providers=tuple(body["providers"]),
+                application=body["application"],
+                judges=body["judges"],
+                merges=tuple(digest.parse(item) for item in body["merges"]),
+            )
+        except (KeyError, TypeError, AttributeError) as err:
+            raise FormatError(f"report lacks or misspells a member: {err}") from err
+
+
+def _case(body: dict[str, Any]) -> CaseRuns:
+    return CaseRuns(body["id"], body["group"], _runs(body["candidate"]), _runs(body["baseline"]))
+
+
+def _runs(rows: Iterable[dict[str, Any]]) -> tuple[Run, ...]:
+    return tuple(Run(**row) for row in rows)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, CaseRuns):
+        runs = {arm: [_run(run) for run in getattr(value, arm)] for arm in ARMS}
+        return {"id": value.id, "group": value.group, **runs}
+    if isinstance(value, Estimate | Verdict):
+        return asdict(value)
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _run(run: Run) -> dict[str, canon.Json]:
+    return {
+        "run": run.run,
+        "run_id": run.run_id,
+        "scores": dict(run.scores),
+        "error": run.error,
+        "cost_usd": run.cost_usd,
+        "latency_s": run.latency_s,
+        "input_tokens": run.input_tokens,
+        "output_tokens": run.output_tokens,
+    }

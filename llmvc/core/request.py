@@ -1,0 +1,146 @@
+"""Requests: what a bundle asks a model for one case, in a form that no provider owns.
+
+- A request is a pure function of (bundle, variables, asset texts): the same inputs give the same
+  bytes, so that its digest can key recordings and the run cache.
+- It carries the bundle's own seed; the runner adds the run number to it when it calls.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from llmvc.core import canon, template
+from llmvc.core.bundle import Bundle
+from llmvc.errors import FormatError
+
+TYPE: Final = "request/1"
+
+# Members that reach the provider as they stand in the bundle.
+PASSED: Final = (
+    "model",
+    "decoding",
+    "tools",
+    "tool_choice",
+    "parallel_tool_calls",
+    "mcp",
+    "response",
+)
+
+# Members that only the application itself can carry out; a plain model call would ignore them.
+APPLICATION_ONLY: Final = ("retrieval", "guardrails", "post")
+
+
+def build(
+    bundle: Bundle,
+    variables: Mapping[str, canon.Json],
+    assets: Mapping[str, str] | None = None,
+) -> dict[str, canon.Json]:
+    """Returns the `request/1` object for one case.
+
+    Args:
+        bundle: a bundle of kind `app` or `judge`.
+        variables: the case's variables; defaults of the bundle's `variables` schema fill gaps.
+        assets: texts of the listed assets, for jinja2 includes.
+
+    Raises:
+        FormatError: a template cannot be rendered with these variables.
+    """
+    body = bundle.body
+    values = {**defaults(bundle), **variables}
+    messages = body.get("messages")
+    if not isinstance(messages, Sequence) or isinstance(messages, str) or not messages:
+        raise FormatError("the bundle has no messages", hint="add messages to its manifest")
+    rendered = [_message(message, values, assets) for message in messages]
+    shots = _few_shot(body.get("few_shot"), messages, values, assets)
+    last_user = max(
+        (at for at, message in enumerate(rendered) if message["role"] == "user"),
+        default=len(rendered),
+    )
+    request: dict[str, canon.Json] = {"llmvc": TYPE}
+    request["messages"] = [*rendered[:last_user], *shots, *rendered[last_user:]]
+    request.update({name: body[name] for name in PASSED if name in body})
+    return request
+
+
+def defaults(bundle: Bundle) -> dict[str, canon.Json]:
+    """Returns the defaults that the bundle's variables schema declares."""
+    schema = bundle.body.get("variables")
+    properties = schema.get("properties") if isinstance(schema, Mapping) else None
+    if not isinstance(properties, Mapping):
+        return {}
+    return {
+        name: spec["default"]
+        for name, spec in properties.items()
+        if isinstance(spec, Mapping) and "default" in spec
+    }
+
+
+def _message(
+    message: canon.Json, values: Mapping[str, canon.Json], assets: Mapping[str, str] | None
+) -> dict[str, canon.Json]:
+    if not isinstance(message, Mapping):
+        raise FormatError("a message is not an object")
+    kept = {key: value for key, value in message.items() if key != "engine"}
+    engine = str(message.get("engine", "simple"))
+    content = message.get("content")
+    if isinstance(content, str):
+        kept["content"] = template.render(content, values, engine=engine, includes=assets)
+    elif isinstance(content, Sequence):
+        kept["content"] = [_part(part, values, engine, assets) for part in content]
+    return kept
+
+
+def _part(
+    part: canon.Json,
+    values: Mapping[str, canon.Json],
+    engine: str,
+    assets: Mapping[str, str] | None,
+) -> canon.Json:
+    if isinstance(part, Mapping) and isinstance(part.get("text"), str):
+        return {
+            **part,
+            "text": template.render(str(part["text"]), values, engine=engine, includes=assets),
+        }
+    return part
+
+
+def _few_shot(
+    few_shot: canon.Json,
+    messages: Sequence[canon.Json],
+    values: Mapping[str, canon.Json],
+    assets: Mapping[str, str] | None,
+) -> list[dict[str, canon.Json]]:
+    """Returns the examples as pairs of a user and an assistant message.
+
+    Each example renders the bundle's last user message with its own variables.
+    """
+    if not isinstance(few_shot, Mapping):
+        return []
+    users = [
+        message
+        for message in messages
+        if isinstance(message, Mapping) and message.get("role") == "user"
+    ]
+    if not users:
+        raise FormatError("few_shot needs a user message to show examples with")
+    shown: list[dict[str, canon.Json]] = []
+    for example in selected(few_shot):
+        own = example.get("vars")
+        shown.append(
+            _message(users[-1], {**values, **(own if isinstance(own, Mapping) else {})}, assets)
+        )
+        shown.append({"role": "assistant", "content": example["output"]})
+    return shown
+
+
+def selected(few_shot: Mapping[str, canon.Json]) -> list[Mapping[str, canon.Json]]:
+    """Returns the examples that the selector picks: the first k, as written or reversed."""
+    listed = few_shot.get("examples")
+    examples = (
+        [row for row in listed if isinstance(row, Mapping)] if isinstance(listed, Sequence) else []
+    )
+    selector = few_shot.get("selector")
+    if not isinstance(selector, Mapping):
+        return examples
+    k = selector.get("k")
+    chosen = examples[:k] if isinstance(k, int) else examples
+    return chosen[::-1] if selector.get("order") == "reversed" else chosen

@@ -1,0 +1,38 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llmvc.core import canon, diff
+from llmvc.core.bundle import Bundle
+from tests.support.strategies import bundles, json_values, members, texts
+
+
+@given(json_values)
+def test_canonical_bytes_are_a_fixed_point(value):
+    data = canon.encode(value)
+    assert canon.encode(canon.decode(data)) == data
+
+
+@given(st.dictionaries(texts, json_values, max_size=6))
+def test_the_order_in_which_members_were_written_does_not_count(value):
+    assert canon.encode(dict(reversed(value.items()))) == canon.encode(value)
+
+
+@given(members, members)
+def test_two_bundles_have_one_digest_exactly_if_their_behaviour_is_equal(a, b):
+    same = canon.encode(a) == canon.encode(b)
+    assert (Bundle.of("app", a).digest == Bundle.of("app", b).digest) is same
+
+
+@given(bundles, bundles)
+def test_applying_a_difference_gives_the_new_bundle(old, new):
+    changes = diff.diff(old, new)
+    if old.kind == new.kind:
+        assert diff.apply(old, changes).data == new.data
+    assert (not changes) is (old.data == new.data)
+
+
+@given(bundles, bundles)
+def test_a_section_digest_differs_exactly_where_the_diff_names_the_section(old, new):
+    sections = {change.section for change in diff.diff(old, new)} - {"kind"}
+    before, after = old.section_digests(), new.section_digests()
+    assert sections == {name for name in before if before[name] != after[name]}

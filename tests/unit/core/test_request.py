@@ -1,0 +1,46 @@
+import pytest
+
+from llmvc.core import request
+from llmvc.core.bundle import Bundle
+from llmvc.errors import FormatError
+
+MESSAGES = [{"role": "system", "content": "Route."}, {"role": "user", "content": "Ticket: {{ticket}}"}]
+
+
+def bundle(**members):
+    return Bundle.of("app", {"messages": MESSAGES, "model": {"provider": "local", "id": "m"}, **members})
+
+
+def test_a_request_holds_rendered_messages_and_what_the_provider_must_know():
+    built = request.build(bundle(decoding={"seed": 7}, context={"window": 10}), {"ticket": "hello"})
+    assert built == {
+        "llmvc": "request/1",
+        "messages": [MESSAGES[0], {"role": "user", "content": "Ticket: hello"}],
+        "model": {"provider": "local", "id": "m"},
+        "decoding": {"seed": 7},
+    }
+
+
+def test_examples_stand_before_the_last_user_message():
+    shots = {"examples": [{"vars": {"ticket": str(n)}, "output": f"o{n}"} for n in range(3)]}
+    contents = [m["content"] for m in request.build(bundle(few_shot=shots), {"ticket": "x"})["messages"]]
+    assert contents == ["Route.", "Ticket: 0", "o0", "Ticket: 1", "o1", "Ticket: 2", "o2", "Ticket: x"]
+    chosen = {**shots, "selector": {"k": 2, "order": "reversed"}}
+    contents = [m["content"] for m in request.build(bundle(few_shot=chosen), {"ticket": "x"})["messages"]]
+    assert contents == ["Route.", "Ticket: 1", "o1", "Ticket: 0", "o0", "Ticket: x"]
+
+
+def test_defaults_of_the_variables_schema_fill_gaps():
+    schema = {"properties": {"ticket": {"default": "none"}}}
+    assert request.build(bundle(variables=schema), {})["messages"][1]["content"] == "Ticket: none"
+
+
+def test_a_missing_variable_is_an_error_and_never_an_empty_text():
+    with pytest.raises(FormatError, match="'ticket'"):
+        request.build(bundle(), {})
+
+
+def test_parts_are_rendered_and_other_parts_kept():
+    message = {"role": "user", "content": [{"type": "text", "text": "{{a}}"}, {"type": "image", "asset": "x.png"}]}
+    built = request.build(Bundle.of("app", {"messages": [message]}), {"a": "b"})
+    assert built["messages"][0]["content"] == [{"type": "text", "text": "b"}, {"type": "image", "asset": "x.png"}]
