@@ -10,6 +10,7 @@ It does not install anything and does not call the model itself.
 
 import argparse
 import hashlib
+import importlib
 import importlib.util
 import sys
 import threading
@@ -103,8 +104,7 @@ def weights(model: Model, cache: Path) -> Path:
     found = sha256_of(path)
     if found != model.sha256:
         raise ServeError(
-            f"{path.name}: sha256 is {found}, expected {model.sha256}; "
-            f"reinstall: {model.pip}"
+            f"{path.name}: sha256 is {found}, expected {model.sha256}; reinstall: {model.pip}"
         )
     return path
 
@@ -112,7 +112,7 @@ def weights(model: Model, cache: Path) -> Path:
 def serve(model: Model, path: Path, port: int) -> None:
     """Loads the weights and answers until interrupted."""
     try:
-        import xllamacpp
+        xllamacpp = importlib.import_module("xllamacpp")
     except ImportError as err:
         raise ServeError(f"xllamacpp is not installed; run: {ENGINE_PIP}") from err
 

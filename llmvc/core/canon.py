@@ -7,6 +7,7 @@
 """
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from math import isinf
 from typing import NoReturn
@@ -48,6 +49,7 @@ def decode(data: bytes) -> Json:
             text,
             object_pairs_hook=_object,
             parse_constant=_refuse_constant,
+            parse_float=_float,
         )
     except UnicodeDecodeError as err:
         raise FormatError(f"not UTF-8 at byte {err.start}") from err
@@ -56,6 +58,8 @@ def decode(data: bytes) -> Json:
     except ValueError as err:
         raise FormatError(f"not JSON: {err}") from err
     _check(value, 0)
+    if "\\u" in text:
+        encode(value)  # an escape may spell a lone surrogate, which no bytes can hold
     return value
 
 
@@ -91,6 +95,13 @@ def _object(pairs: Iterable[tuple[str, Json]]) -> dict[str, Json]:
             raise ValueError(f"duplicate key {key!r}")
         result[key] = value
     return result
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"number {text} is out of range")
+    return value
 
 
 def _refuse_constant(name: str) -> NoReturn:

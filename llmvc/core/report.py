@@ -186,9 +186,12 @@ class Report:
         return any(seen.get("kind") == "recorded" for seen in self.providers)
 
     def failures(self, arm: str) -> int:
-        """Counts the runs of one arm that have no output."""
+        """Counts the runs of one arm that say nothing, because the provider failed.
+
+        An application that failed did give an outcome: its run has a `run_id` and scores 0.
+        """
         runs = (run for case in self.cases for run in getattr(case, arm))
-        return sum(run.error is not None for run in runs)
+        return sum(run.run_id is None for run in runs)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Report":
@@ -259,3 +262,21 @@ def _run(run: Run) -> dict[str, canon.Json]:
         "input_tokens": run.input_tokens,
         "output_tokens": run.output_tokens,
     }
+
+
+def looks(leaves: Iterable[Report]) -> int:
+    """Counts the looks at one question that a set of measurements amounts to.
+
+    A measurement whose runs all stand in another one, such as one that was interrupted and gone on
+    with, is no further look.
+    """
+    distinct = {
+        frozenset(
+            run.run_id
+            for case in leaf.cases
+            for run in (*case.candidate, *case.baseline)
+            if run.run_id
+        )
+        for leaf in leaves
+    }
+    return max(1, sum(not any(one < other for other in distinct) for one in distinct))

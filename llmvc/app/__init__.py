@@ -1,0 +1,1 @@
+"""One function a verb: typed results, never a print."""

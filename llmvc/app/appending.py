@@ -1,0 +1,118 @@
+"""Appending: how a move becomes a commit on an environment's ref.
+
+The commit carries the bundle, its assets, the policy, and the suite and report where there are
+any, so that this ref alone can be pushed and served.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from llmvc.app.revisions import Resolved
+from llmvc.app.workspace import Workspace
+from llmvc.core import digest, release
+from llmvc.core.digest import Digest
+from llmvc.core.release import Move, Release
+from llmvc.core.report import Verdict
+from llmvc.errors import NotFoundError, RefMoved
+from llmvc.store.chain import EnvChain, Tip
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What a move did, or with `dry_run` would do.
+
+    Attributes:
+        release: the new release; the tip's own where nothing had to move.
+        written: whether a release was appended.
+        suite_note: how the suite differs from the one in force, such as `suite +40`; else empty.
+        verdict: what the gate said, for measured moves.
+        pushed: `pushed`, `NOT PUSHED: why`, or empty where nothing was tried.
+    """
+
+    release: Release
+    written: bool
+    suite_note: str = ""
+    verdict: Verdict | None = None
+    pushed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An environment as it stood when a move was judged; only that state may be moved from."""
+
+    chain: EnvChain
+    tip: Tip | None
+
+    @classmethod
+    def of(cls, ws: Workspace, bundle: str, env: str) -> "Place":
+        """Reads where an environment stands."""
+        chain = ws.repo.chain(bundle, env)
+        return cls(chain, chain.tip())
+
+    @property
+    def serving(self) -> Digest | None:
+        """The digest served; None if nothing was released."""
+        return self.tip.release.to if self.tip else None
+
+
+def append(
+    ws: Workspace,
+    place: Place,
+    move: Move,
+    found: Resolved,
+    *,
+    policy: bytes,
+    blobs: Mapping[str, bytes] | None = None,
+    dry_run: bool = False,
+) -> Moved:
+    """Carries out a move.
+
+    Args:
+        ws: the workspace.
+        place: where the environment stood when the move was judged.
+        move: what to do.
+        found: the bundle to serve.
+        policy: bytes of the policy in force.
+        blobs: suite and report, where the move brings them.
+        dry_run: say what would happen, write nothing.
+
+    Raises:
+        RefMoved: the environment stands elsewhere by now; the winner is named.
+    """
+    chain, tip = place.chain, place.tip
+    following = release.append(tip.release if tip else None, move, bundle=found.name, env=chain.env)
+    if dry_run:
+        return Moved(following, written=False)
+    held = {"bundle.json": found.bundle.data, "policy.json": policy, **(blobs or {})}
+    suite = chain.blob("suite.json") if tip and following.suite else None
+    if suite is not None:
+        held.setdefault("suite.json", suite)
+    for wanted in found.bundle.asset_digests():
+        held[f"o/{digest.hex_of(wanted)}"] = _asset(ws, found, wanted)
+    try:
+        chain.append(tip, following, held, author=ws.actor, time=ws.now())
+    except RefMoved as err:
+        raise _lost(place, err) from err
+    return Moved(following, written=True)
+
+
+def _lost(place: Place, err: RefMoved) -> RefMoved:
+    """Returns the error with the winner in it, if somebody won."""
+    winner = place.chain.tip()
+    if winner is None or (place.tip is not None and winner.oid == place.tip.oid):
+        return err
+    won = winner.release
+    return RefMoved(
+        f"{won.bundle}/{won.env} was moved meanwhile: {won.actor} made release {won.seq}, "
+        f"{won.kind} to {digest.short(won.to)}",
+        hint=f"measure against it: llmvc eval {won.bundle} --env {won.env}",
+    )
+
+
+def _asset(ws: Workspace, found: Resolved, wanted: Digest) -> bytes:
+    data = dict(found.assets).get(wanted) or ws.repo.versions.read(wanted)
+    if data is None:
+        raise NotFoundError(
+            f"asset {digest.short(wanted)} is not in this clone", hint="run llmvc fetch"
+        )
+    return data

@@ -1,0 +1,150 @@
+"""Evidence: which stored report answers a question, and what it says today.
+
+- A question is (candidate, baseline, suite); every finished report on it is in the store.
+- Only a report that covers all others on its question counts, so that a lucky one cannot be
+  picked from several.
+- The stored verdict is not trusted: the gate judges the stored estimates again.
+"""
+
+from dataclasses import dataclass
+
+from llmvc.app.workspace import Workspace
+from llmvc.core import digest
+from llmvc.core.digest import Digest
+from llmvc.core.report import Report, Verdict, looks
+from llmvc.core.suite import Dataset, Suite, added_cases
+from llmvc.core.version import contest_key, question_key
+from llmvc.errors import GateBlocked, Inconclusive, IntegrityError, NotFoundError
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of the evidence."""
+
+    bundle: str
+    candidate: Digest
+    baseline: Digest | None
+    suite: Digest
+
+    @property
+    def key(self) -> Digest:
+        """K1, under which its reports are filed."""
+        return question_key(self.candidate, self.baseline, self.suite)
+
+    @property
+    def contest(self) -> Digest:
+        """K2, under which the reports on all candidates for the same place are filed."""
+        return contest_key(self.baseline, self.suite)
+
+    def __str__(self) -> str:
+        """Names the digests for people."""
+        short = digest.short
+        return (
+            f"{self.bundle} {short(self.candidate)} against {short(self.baseline)} "
+            f"by suite {short(self.suite)}"
+        )
+
+
+def reports_on(ws: Workspace, question: Question) -> tuple[Report, ...]:
+    """Returns every stored report on a question."""
+    return tuple(Report.from_bytes(data) for data in ws.repo.versions.about(question.key))
+
+
+def leaves(report: Report) -> frozenset[Digest]:
+    """Returns the digests of the measurements that a report rests on."""
+    return frozenset(report.merges or (report.digest,))
+
+
+def covering(reports: tuple[Report, ...]) -> Report | None:
+    """Returns the report that rests on all measurements; None if there is none."""
+    everything = frozenset[Digest]().union(*(leaves(report) for report in reports))
+    return next((report for report in reports if leaves(report) == everything), None)
+
+
+def looks_taken(report: Report, reports: tuple[Report, ...]) -> int:
+    """Counts the looks behind a report."""
+    return looks(item for item in reports if item.digest in leaves(report))
+
+
+def judge(report: Report, suite: Suite, *, looks_taken: int) -> Verdict:
+    """Judges stored estimates by a suite's rules; arithmetic only.
+
+    Raises:
+        IntegrityError: the report was made by another suite.
+    """
+    from llmvc.gate.decide import decide  # noqa: PLC0415 (rollback never gates)
+
+    if report.suite != suite.digest:
+        raise IntegrityError(f"report {digest.short(report.digest)} was made by another suite")
+    return decide(
+        report.estimates,
+        suite,
+        has_baseline=report.baseline is not None,
+        looks_taken=looks_taken,
+        failures=report.failures("candidate") + report.failures("baseline"),
+    )
+
+
+def find(ws: Workspace, question: Question, suite: Suite) -> tuple[Report, Verdict]:
+    """Returns the report that answers a question, and its verdict.
+
+    Raises:
+        Inconclusive: there is none, or several that were not merged.
+    """
+    reports = reports_on(ws, question)
+    if not reports:
+        raise Inconclusive(
+            f"no evidence for {question}",
+            hint=f"measure it: llmvc eval {question.bundle}",
+        )
+    report = covering(reports)
+    if report is None:
+        raise Inconclusive(
+            f"{len(reports)} reports on {question} are not merged",
+            hint=f"merge them: llmvc eval {question.bundle} --merge-only",
+        )
+    return report, judge(report, suite, looks_taken=looks_taken(report, reports))
+
+
+def demand_pass(report: Report, verdict: Verdict) -> None:
+    """Goes on only with a pass.
+
+    Raises:
+        GateBlocked: the verdict is fail.
+        Inconclusive: it is anything else.
+    """
+    if verdict.verdict == "pass":
+        return
+    where = f"report {digest.short(report.digest)}"
+    if verdict.verdict == "fail":
+        raise GateBlocked(
+            f"{where} says fail: {verdict.reason}",
+            hint=f"see llmvc gate {digest.short(report.digest)}",
+        )
+    raise Inconclusive(f"{where} is inconclusive: {verdict.reason}", hint=verdict.settle or "")
+
+
+def read_suite(ws: Workspace, wanted: Digest) -> Suite:
+    """Reads a stored suite.
+
+    Raises:
+        NotFoundError: it is not in this clone.
+    """
+    data = ws.repo.versions.read(wanted)
+    if data is None:
+        raise NotFoundError(
+            f"suite {digest.short(wanted)} is not in this clone", hint="run llmvc fetch"
+        )
+    return Suite.from_bytes(data)
+
+
+def cases_added(ws: Workspace, old: Suite, new: Suite, known: tuple[Dataset, ...]) -> int | None:
+    """Returns how many cases a new suite adds to the one in force; None if it changes more."""
+    datasets = {item.digest: item for item in known}
+    for wanted in (*old.datasets, *new.datasets):
+        if wanted not in datasets:
+            data = ws.repo.versions.read(wanted)
+            if data is None:
+                return None
+            datasets[wanted] = Dataset.from_bytes(data)
+    return added_cases(old, new, datasets)

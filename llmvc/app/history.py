@@ -1,0 +1,95 @@
+"""Looking back: logs, and any stored object by its name."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from llmvc.app import revisions
+from llmvc.app.revisions import Resolved
+from llmvc.app.workspace import Workspace
+from llmvc.core import canon
+from llmvc.core.digest import Digest
+from llmvc.core.names import Revision
+from llmvc.core.release import Release
+from llmvc.core.version import Version
+from llmvc.errors import FormatError, NotFoundError, UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """One history, newest first: releases of an environment, or versions of a bundle.
+
+    Attributes:
+        name: what was asked for, such as `support@prod`.
+        releases: the environment's releases; empty for versions.
+        versions: the bundle's versions; empty for releases.
+        serving: bundle digest -> environments that serve it now, for versions.
+    """
+
+    name: str
+    releases: tuple[Release, ...] = ()
+    versions: tuple[Version, ...] = ()
+    serving: Mapping[Digest, tuple[str, ...]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A stored object and what it is.
+
+    Attributes:
+        digest: its identity.
+        kind: such as `bundle/1`, or `asset` for bytes that are no llmvc object.
+        value: the decoded object; None for an asset.
+        resolved: how it was named, for bundles.
+    """
+
+    digest: Digest
+    kind: str
+    value: canon.Json
+    resolved: Resolved | None = None
+
+
+def log(ws: Workspace, name: str, *, count: int | None = None) -> Log:
+    """Returns the history that `support@prod` or `support` names.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    revision = Revision.parse(name)
+    if revision.kind == "env":
+        bundle = ws.released_bundle(revision.bundle)
+        chain = ws.repo.chain(bundle, revision.env)
+        releases = chain.newest(count) if count else tuple(reversed(chain.releases()))
+        if not releases:
+            raise revisions.unreleased(ws, bundle, revision.env)
+        return Log(f"{bundle}@{revision.env}", releases=releases)
+    if revision.kind != "worktree":
+        raise UsageError(
+            f"{name} is one version, not a history", hint="name a bundle or an environment"
+        )
+    bundle = ws.bundle_name(revision.bundle)
+    versions = tuple(reversed(ws.repo.versions.history(bundle)))[:count]
+    if not versions:
+        raise NotFoundError(
+            f"{bundle} has no committed version", hint=f"llmvc commit {bundle}, or llmvc fetch"
+        )
+    serving: dict[Digest, tuple[str, ...]] = {}
+    for _, env in ws.repo.environments(bundle):
+        tip = ws.repo.chain(bundle, env).tip()
+        if tip is not None:
+            serving[tip.release.to] = (*serving.get(tip.release.to, ()), env)
+    return Log(bundle, versions=versions, serving=serving)
+
+
+def show(ws: Workspace, name: str) -> Shown:
+    """Returns what a revision, or a bare digest, names."""
+    if name.startswith("b3:"):
+        wanted = revisions.find_digest(ws, name)
+        data = ws.repo.versions.read(wanted) or b""
+        try:
+            value = canon.decode(data)
+        except FormatError:
+            return Shown(wanted, "asset", None)
+        kind = value.get("llmvc") if isinstance(value, Mapping) else None
+        return Shown(wanted, kind if isinstance(kind, str) else "asset", value)
+    found = revisions.resolve(ws, name)
+    return Shown(found.bundle.digest, "bundle/1", found.bundle.body, found)

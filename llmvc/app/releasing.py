@@ -1,0 +1,318 @@
+"""Releases: promote, adopt, override and rollback.
+
+- Every move is one commit on the environment's ref, made by compare-and-swap from the tip that was
+  judged: whoever comes second is told who won.
+- A rollback reads nothing but the environment's own chain, so that it works on a bad day.
+"""
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from llmvc.app import evidence, revisions
+from llmvc.app.appending import Moved, Place, append
+from llmvc.app.evidence import Question
+from llmvc.app.revisions import Resolved
+from llmvc.app.workspace import Workspace
+from llmvc.core import digest, release
+from llmvc.core.bundle import Bundle
+from llmvc.core.digest import Digest
+from llmvc.core.policy import Policy
+from llmvc.core.release import Move, Release
+from llmvc.core.report import Report, Verdict
+from llmvc.core.suite import Suite
+from llmvc.core.version import Version
+from llmvc.errors import ConfigError, Inconclusive, IntegrityError, NotFoundError, UsageError
+
+if TYPE_CHECKING:
+    from llmvc.files.suite import LoadedSuite
+
+
+@dataclass(frozen=True, slots=True)
+class Exceptions:
+    """What a person takes upon themself beyond the evidence; all stand in the release.
+
+    Attributes:
+        reason: why, in words.
+        accept_suite: digest (or its start) of a suite that may replace the one in force.
+        accept_inconclusive: whether an inconclusive report may do; shown as UNPROVEN.
+        again: whether a digest that was rolled back may return.
+    """
+
+    reason: str | None = None
+    accept_suite: str | None = None
+    accept_inconclusive: bool = False
+    again: bool = False
+
+
+def promote(
+    ws: Workspace,
+    revision: str,
+    env: str,
+    *,
+    suite: str | None = None,
+    exceptions: Exceptions = Exceptions(),
+    dry_run: bool = False,
+) -> Moved:
+    """Lets an environment serve a version that passed against what it serves now.
+
+    Args:
+        ws: the workspace.
+        revision: a committed version; a bare name is the working tree, which must equal one.
+        env: the environment.
+        suite: path of the suite file; None for the bundle's only one.
+        exceptions: what goes beyond the evidence.
+        dry_run: check everything, write nothing.
+
+    Raises:
+        GateBlocked: the evidence says fail.
+        Inconclusive: there is no evidence, or it cannot tell.
+        RefMoved: somebody else moved the environment meanwhile.
+    """
+    candidate = revisions.resolve(ws, revision)
+    policy = ws.policy(env)
+    version = _committed(ws, candidate)
+    _check_branch(ws, version, policy, env)
+    place = Place.of(ws, candidate.name, env)
+    if place.tip is not None and place.serving == candidate.bundle.digest:
+        return Moved(place.tip.release, written=False)
+    _check_again(place, candidate, exceptions)
+    loaded = ws.suite_of(candidate.name, suite)
+    note = _check_suite(ws, place, loaded, exceptions.accept_suite)
+    current = place.serving
+    question = Question(candidate.name, candidate.bundle.digest, current, loaded.suite.digest)
+    report, verdict = evidence.find(ws, question, loaded.suite)
+    proven = _check_verdict(report, verdict, policy, exceptions)
+    baseline = revisions.read_bundle(ws, current) if current else None
+    move = Move(
+        kind=release.kind_of_promotion(baseline, candidate.bundle),
+        to=candidate.bundle.digest,
+        policy=policy.digest,
+        source=version.source,
+        time=ws.time,
+        actor=ws.actor,
+        reason=exceptions.reason,
+        suite=loaded.suite.digest,
+        report=report.digest,
+        proven=proven,
+    )
+    blobs = {"suite.json": loaded.suite.to_bytes(), "report.json": report.data_bytes}
+    moved = append(
+        ws, place, move, candidate, policy=policy.to_bytes(), blobs=blobs, dry_run=dry_run
+    )
+    return replace(moved, suite_note=note, verdict=verdict)
+
+
+def adopt(ws: Workspace, revision: str, env: str, *, reason: str, dry_run: bool = False) -> Moved:
+    """Records what an environment serves already, unmeasured, as its first release."""
+    candidate = revisions.resolve(ws, revision)
+    if ws.repo.chain(candidate.name, env).tip() is not None:
+        raise UsageError(
+            f"{candidate.name} already has releases in {env}",
+            hint="adopt is for the first; promote it, or override with a reason",
+        )
+    return _unmeasured(ws, candidate, env, kind="adopt", reason=reason, dry_run=dry_run)
+
+
+def override(
+    ws: Workspace, revision: str, env: str, *, reason: str, dry_run: bool = False
+) -> Moved:
+    """Lets an environment serve a committed version without evidence; the log shows it for good."""
+    candidate = revisions.resolve(ws, revision)
+    return _unmeasured(ws, candidate, env, kind="override", reason=reason, dry_run=dry_run)
+
+
+def rollback(
+    ws: Workspace,
+    bundle: str | None,
+    revision: str | None,
+    env: str,
+    *,
+    reason: str | None = None,
+    push: bool = True,
+    dry_run: bool = False,
+) -> Moved:
+    """Lets an environment serve an earlier release again, at once.
+
+    Args:
+        ws: the workspace.
+        bundle: its name; None if only one was released.
+        revision: the version to go back to; None for the last good one.
+        env: the environment.
+        reason: why.
+        push: whether to push that one ref, if there is a remote.
+        dry_run: say what would happen, write nothing.
+
+    Raises:
+        NotFoundError: nothing was released, or no earlier release is left.
+        RefMoved: somebody else moved the environment to something other than what we left.
+    """
+    place = Place.of(ws, ws.released_bundle(bundle), env)
+    moved = _roll_back(ws, place, revision, reason=reason, dry_run=dry_run)
+    if dry_run or not push or not moved.written:
+        return moved
+    from llmvc.app.carrying import push_release  # noqa: PLC0415 (a dry run never talks)
+
+    def once_more() -> Release | None:
+        """Appends on top of a winner that still serves the digest we left."""
+        now = Place.of(ws, place.chain.bundle, env)
+        if now.serving != place.serving:
+            return None
+        return _roll_back(ws, now, revision, reason=reason, dry_run=False).release
+
+    outcome, final = push_release(ws, place.chain.bundle, env, once_more)
+    return replace(moved, pushed=outcome, release=final or moved.release)
+
+
+def _roll_back(
+    ws: Workspace, place: Place, revision: str | None, *, reason: str | None, dry_run: bool
+) -> Moved:
+    chain, tip = place.chain, place.tip
+    if tip is None:
+        raise revisions.unreleased(ws, chain.bundle, chain.env)
+    releases = chain.releases()
+    if revision is None:
+        target = release.rollback_target(releases)
+    else:
+        target = _released(ws, releases, revision)
+    if target.to == tip.release.to:
+        return Moved(tip.release, written=False)
+    bundle = revisions.read_bundle(ws, target.to)
+    move = Move(
+        kind="rollback",
+        to=target.to,
+        policy=tip.release.policy,
+        source=ws.repo.source(),
+        time=ws.time,
+        actor=ws.actor,
+        reason=reason,
+        target=target.digest,
+        proven=target.proven,
+        dropped=_dropped_members(ws, tip.release.to, bundle),
+    )
+    policy = chain.blob("policy.json")
+    if policy is None:
+        raise IntegrityError(f"{chain.ref} holds no policy.json", hint="llmvc fsck")
+    found = Resolved(chain.bundle, f"{chain.bundle}@{chain.env}", bundle)
+    return append(ws, place, move, found, policy=policy, dry_run=dry_run)
+
+
+def _dropped_members(ws: Workspace, leaving: Digest, bundle: Bundle) -> tuple[Digest, ...]:
+    """Returns the members of a set that a rollback leaves behind with it."""
+    if bundle.kind != "set":
+        return ()
+    kept = set(bundle.asset_digests())
+    return tuple(sorted(set(revisions.read_bundle(ws, leaving).asset_digests()) - kept))
+
+
+def _released(ws: Workspace, releases: tuple[Release, ...], revision: str) -> Release:
+    wanted = revisions.resolve(ws, revision).bundle.digest
+    for item in reversed(releases[:-1]):
+        if item.to == wanted:
+            return item
+    tip = releases[-1]
+    if tip.to == wanted:
+        return tip
+    raise NotFoundError(
+        f"{digest.short(wanted)} was never released in {tip.bundle}/{tip.env}",
+        hint=f"llmvc log {tip.bundle}@{tip.env} lists what was; "
+        "llmvc override serves it all the same",
+    )
+
+
+def _unmeasured(
+    ws: Workspace, candidate: Resolved, env: str, *, kind: str, reason: str, dry_run: bool
+) -> Moved:
+    policy = ws.policy(env)
+    version = _committed(ws, candidate)
+    place = Place.of(ws, candidate.name, env)
+    if place.tip is not None and place.serving == candidate.bundle.digest:
+        return Moved(place.tip.release, written=False)
+    move = Move(
+        kind=kind,
+        to=candidate.bundle.digest,
+        policy=policy.digest,
+        source=version.source,
+        time=ws.time,
+        actor=ws.actor,
+        reason=reason,
+    )
+    return append(ws, place, move, candidate, policy=policy.to_bytes(), dry_run=dry_run)
+
+
+def _committed(ws: Workspace, candidate: Resolved) -> Version:
+    """Returns the newest version record of a bundle.
+
+    Raises:
+        ConfigError: it was never committed.
+    """
+    versions = [
+        item
+        for item in ws.repo.versions.history(candidate.name)
+        if item.bundle == candidate.bundle.digest
+    ]
+    if not versions:
+        raise ConfigError(
+            f"{candidate.label} ({digest.short(candidate.bundle.digest)}) "
+            "is not a committed version",
+            hint=f"llmvc commit {candidate.name} -m '…'",
+        )
+    return versions[-1]
+
+
+def _check_branch(ws: Workspace, version: Version, policy: Policy, env: str) -> None:
+    branch = policy.source_branch
+    if branch is None:
+        return
+    commit = version.source.commit
+    if commit is None or version.source.dirty or not ws.is_on(commit, branch):
+        raise ConfigError(
+            f"{env} takes releases from branch {branch} only, "
+            "and this version was not committed there",
+            hint=f"merge it, then llmvc commit on {branch}",
+        )
+
+
+def _check_again(place: Place, candidate: Resolved, exceptions: Exceptions) -> None:
+    wanted = candidate.bundle.digest
+    tip = place.tip
+    if tip is None or wanted not in tip.release.rolled_back:
+        return
+    if not (exceptions.again and exceptions.reason):
+        raise ConfigError(
+            f"{digest.short(wanted)} was rolled back from {tip.release.bundle}/{tip.release.env}",
+            hint="to serve it again say --again --reason '…'",
+        )
+
+
+def _check_suite(ws: Workspace, place: Place, loaded: "LoadedSuite", accepted: str | None) -> str:
+    """Returns how the suite differs from the one in force, if it may."""
+    suite, tip = loaded.suite, place.tip
+    if tip is None or tip.release.suite in (None, suite.digest):
+        return ""
+    data = place.chain.blob("suite.json")
+    added = (
+        evidence.cases_added(ws, Suite.from_bytes(data), suite, loaded.datasets) if data else None
+    )
+    if added is not None:
+        return f"suite +{added}"
+    if accepted is not None and digest.is_prefix(accepted) and suite.digest.startswith(accepted):
+        return "suite replaced"
+    raise ConfigError(
+        f"suite {digest.short(suite.digest)} is not the one in force, "
+        f"{digest.short(tip.release.suite)}, and changes more than adding cases",
+        hint=f"if that is meant: --accept-suite {digest.short(suite.digest)}",
+    )
+
+
+def _check_verdict(
+    report: Report, verdict: Verdict, policy: Policy, exceptions: Exceptions
+) -> bool:
+    """Returns whether the release is proven; raises where the verdict does not allow it."""
+    if verdict.verdict == "inconclusive" and exceptions.accept_inconclusive:
+        if not policy.allow_inconclusive:
+            raise Inconclusive("the environment's policy does not accept inconclusive evidence")
+        if not exceptions.reason:
+            raise UsageError("--accept-inconclusive needs a reason", hint="--reason '…'")
+        return False
+    evidence.demand_pass(report, verdict)
+    return True

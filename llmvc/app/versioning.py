@@ -1,0 +1,257 @@
+"""Versions: commit, status, diff and checkout."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from llmvc.app import revisions
+from llmvc.app.revisions import Resolved
+from llmvc.app.workspace import Workspace
+from llmvc.core import diff as differences
+from llmvc.core.bundle import SECTIONS, Bundle
+from llmvc.core.diff import Change
+from llmvc.core.digest import Digest
+from llmvc.core.version import Version
+from llmvc.errors import ConfigError, LlmvcError, NotFoundError
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What `commit` did.
+
+    Attributes:
+        name: the bundle's name.
+        digest: the bundle's digest.
+        version: the version record's digest.
+        created: whether a version was made; not if the parent has this very bundle.
+        sections: section -> `=`, `~`, `+` or `-` against the first parent, present sections only.
+        serving: environment -> digest it serves now.
+    """
+
+    name: str
+    digest: Digest
+    version: Digest
+    created: bool
+    sections: Mapping[str, str]
+    serving: Mapping[str, Digest]
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentState:
+    """What one environment serves."""
+
+    env: str
+    to: Digest
+    seq: int
+    kind: str
+    proven: bool
+    behind: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BundleState:
+    """One bundle as `status` shows it; `problem` says why a manifest cannot be read."""
+
+    name: str
+    path: str | None
+    digest: Digest | None
+    committed: bool = False
+    environments: tuple[EnvironmentState, ...] = ()
+    problem: str | None = None
+
+
+def commit(ws: Workspace, bundle: str | None, *, message: str) -> Committed:
+    """Stores the working tree's bundle as an immutable version.
+
+    Raises:
+        FormatError: the manifest or a file it names is not as it must be.
+    """
+    name = ws.bundle_name(bundle)
+    manifest = ws.manifest_of(name)
+    new = manifest.bundle
+    parents = _parents(ws, name)
+    serving = {env: state.to for env, state in _served(ws, name).items()}
+    history = ws.repo.versions.history(name)
+    by_digest = {version.digest: version for version in history}
+    first = by_digest.get(parents[0]) if parents else None
+    sections = _marks(ws, first.bundle if first else None, new)
+    if first is not None and len(parents) == 1 and first.bundle == new.digest:
+        ws.repo.remember(name, parents[0])
+        return Committed(
+            name, new.digest, parents[0], created=False, sections=sections, serving=serving
+        )
+    version = Version(
+        name=name,
+        bundle=new.digest,
+        parents=tuple(sorted(parents)),
+        message=message,
+        author=ws.actor,
+        time=ws.time,
+        source=ws.repo.source(manifest.files),
+    )
+    ws.repo.versions.add(
+        objects=[new.data, *manifest.assets.values()],
+        versions=[version],
+        subject=f"{name}: {message}",
+        trailers={"Llmvc-Bundle": new.digest, "Llmvc-Name": name},
+        author=ws.actor,
+        time=ws.now(),
+    )
+    ws.repo.remember(name, version.digest)
+    return Committed(
+        name, new.digest, version.digest, created=True, sections=sections, serving=serving
+    )
+
+
+def status(ws: Workspace, bundle: str | None = None) -> tuple[BundleState, ...]:
+    """Returns every bundle's state; a manifest that cannot be read is a line, not an end."""
+    released = ws.repo.environments(bundle)
+    names = {name for name, _ in released} | set(ws.manifests)
+    if bundle is not None:
+        names &= {bundle}
+        if not names:
+            raise NotFoundError(
+                f"no bundle named {bundle!r}", hint=f"known: {', '.join(sorted(ws.manifests))}"
+            )
+    return tuple(_state(ws, name) for name in sorted(names))
+
+
+def diff(
+    ws: Workspace, old: str | None, new: str | None
+) -> tuple[Resolved, Resolved, tuple[Change, ...]]:
+    """Compares two versions; without names the last commit of the bundle with the working tree."""
+    if old is None:
+        name = ws.bundle_name(None)
+        return _compare(_last_commit(ws, name), revisions.resolve(ws, name))
+    left = revisions.resolve(ws, old)
+    if new is None and "@" not in old:
+        return _compare(_last_commit(ws, left.name), left)
+    return _compare(left, revisions.resolve(ws, new if new is not None else left.name))
+
+
+def checkout(
+    ws: Workspace, revision: str, *, force: bool = False
+) -> tuple[Resolved, tuple[str, ...]]:
+    """Writes a version into the files that the manifest names.
+
+    Returns:
+        The version, and the paths that were written.
+
+    Raises:
+        ConfigError: the files hold edits that are no committed version.
+    """
+    from llmvc.files.manifest import checkout_files  # noqa: PLC0415
+
+    target = revisions.resolve(ws, revision)
+    manifest = ws.manifest_of(target.name)
+    if not force and ws.repo.versions.read(manifest.bundle.digest) is None:
+        raise ConfigError(
+            f"{manifest.path} and its files hold edits that are not committed",
+            hint=f"llmvc commit {target.name} first, or --force to lose them",
+        )
+    assets = {item: _asset(ws, item) for item in target.bundle.asset_digests()}
+    files = checkout_files(ws.files.read(manifest.path), manifest, target.bundle, assets)
+    for path, data in files.items():
+        replace_file(ws, path, data)
+    newest = [
+        item
+        for item in ws.repo.versions.history(target.name)
+        if item.bundle == target.bundle.digest
+    ]
+    if newest:
+        ws.repo.remember(target.name, newest[-1].digest)
+    return target, tuple(sorted(files))
+
+
+def _compare(old: Resolved, new: Resolved) -> tuple[Resolved, Resolved, tuple[Change, ...]]:
+    return old, new, differences.diff(old.bundle, new.bundle)
+
+
+def _last_commit(ws: Workspace, name: str) -> Resolved:
+    parents = _parents(ws, name)
+    found = [item for item in ws.repo.versions.history(name) if item.digest in parents]
+    if not found:
+        raise NotFoundError(f"{name} has no committed version yet", hint=f"llmvc commit {name}")
+    bundle = revisions.read_bundle(ws, found[-1].bundle)
+    return Resolved(name, f"{name}@{bundle.digest[:15]}", bundle)
+
+
+def _parents(ws: Workspace, name: str) -> tuple[Digest, ...]:
+    merged = [found for head in ws.repo.merge_heads() if (found := _bundle_at(ws, name, head))]
+    return ws.repo.parents_for(name, _bundle_at(ws, name, "HEAD"), merged)
+
+
+def _bundle_at(ws: Workspace, name: str, commit: str) -> Digest | None:
+    """Returns what a commit's own manifest stands for, if it has one that reads."""
+    if ws.repo.commit_at(commit) is None:
+        return None
+    try:
+        return ws.manifest_of(name, files=ws.repo.files_at(commit)).bundle.digest
+    except LlmvcError:
+        return None
+
+
+def _served(ws: Workspace, name: str) -> dict[str, EnvironmentState]:
+    from llmvc.store.sync import behind  # noqa: PLC0415
+
+    late = {(item.bundle, item.env) for item in behind(ws.repo, name)}
+    states: dict[str, EnvironmentState] = {}
+    for bundle, env in ws.repo.environments(name):
+        tip = ws.repo.chain(bundle, env).tip()
+        if tip is not None:
+            release = tip.release
+            states[env] = EnvironmentState(
+                env, release.to, release.seq, release.kind, release.proven, (bundle, env) in late
+            )
+    return states
+
+
+def _state(ws: Workspace, name: str) -> BundleState:
+    environments = tuple(_served(ws, name).values())
+    path = ws.manifests.get(name)
+    if path is None:
+        return BundleState(name, None, None, environments=environments)
+    try:
+        found = ws.manifest_of(name).bundle.digest
+    except LlmvcError as err:
+        return BundleState(name, path, None, environments=environments, problem=str(err))
+    known = ws.repo.versions.read(found) is not None
+    return BundleState(name, path, found, committed=known, environments=environments)
+
+
+def _marks(ws: Workspace, before: Digest | None, new: Bundle) -> dict[str, str]:
+    data = ws.repo.versions.read(before) if before else None
+    return marks(Bundle.from_bytes(data) if data else None, new)
+
+
+def marks(old: Bundle | None, new: Bundle) -> dict[str, str]:
+    """Returns how each section moved: `=` same, `~` changed, `+` added, `-` removed."""
+    before = old.section_digests() if old else dict.fromkeys(SECTIONS)
+    after = new.section_digests()
+    result: dict[str, str] = {}
+    for name in SECTIONS:
+        if before[name] is None and after[name] is None:
+            continue
+        if before[name] == after[name]:
+            result[name] = "="
+        else:
+            result[name] = "+" if before[name] is None else "-" if after[name] is None else "~"
+    return result
+
+
+def _asset(ws: Workspace, wanted: Digest) -> bytes:
+    data = ws.repo.versions.read(wanted)
+    if data is None:
+        raise NotFoundError(f"asset {wanted[:15]} is not in this clone", hint="run llmvc fetch")
+    return data
+
+
+def replace_file(ws: Workspace, path: str, data: bytes) -> None:
+    """Writes a file whole or not at all: a neighbour first, then a rename over it."""
+    target = ws.root / path
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        beside = target.with_name(f".{target.name}.llmvc")
+        beside.write_bytes(data)
+        beside.replace(target)
+    except OSError as err:
+        raise ConfigError(f"cannot write {path}: {err.strerror}") from err

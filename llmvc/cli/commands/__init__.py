@@ -1,0 +1,1 @@
+"""One file a verb, none of which knows another."""

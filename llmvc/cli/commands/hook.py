@@ -1,0 +1,70 @@
+"""`llmvc hook`."""
+
+import sys
+
+import click
+
+from llmvc.app import hooks
+from llmvc.cli import options
+from llmvc.cli.output import current
+from llmvc.cli.progress import bar
+from llmvc.render import views
+
+
+@click.group("hook")
+def command() -> None:
+    """Installs, removes or runs the pre-push hook.
+
+    \b
+    Example: llmvc hook install
+    """  # noqa: D301
+
+
+@command.command("install")
+def install() -> None:
+    """Installs the pre-push hook; one that is there is kept and runs first.
+
+    \b
+    Example: llmvc hook install
+    """  # noqa: D301
+    path, moved = hooks.install(options.workspace())
+    out = current()
+    out.data(str(path))
+    if moved:
+        out.talk(f"your own hook was kept as {hooks.KEPT} and runs first")
+    out.talk("a push that changes a bundle is measured from now on; git push --no-verify skips it")
+
+
+@command.command("uninstall")
+def uninstall() -> None:
+    """Removes the pre-push hook and puts your own back.
+
+    \b
+    Example: llmvc hook uninstall
+    """  # noqa: D301
+    path, removed = hooks.uninstall(options.workspace())
+    current().talk(f"removed {path}" if removed else f"{path} is not llmvc's; nothing was done")
+
+
+@command.command("run")
+@click.argument("name", type=click.Choice(["pre-push"]))
+@click.argument("remote", required=False, default="origin")
+@click.argument("url", required=False)
+def run(*, name: str, remote: str, url: str | None) -> int:  # noqa: ARG001 (Git hands all three)
+    """Checks what a push changes; Git's pre-push hook calls this and writes to its input.
+
+    \b
+    Example: llmvc hook run pre-push origin < /dev/null
+    """  # noqa: D301
+    out = current()
+    text = sys.stdin.read()
+    if not hooks.parse_pushes(text):
+        return 0
+    with bar(enabled=not out.quiet) as progress:
+        checked = hooks.pre_push(options.workspace(), remote, text, progress)
+    for item in checked:
+        out.talk(views.checked(item))
+    blocks = max((item.blocks for item in checked), default=0)
+    if blocks:
+        out.talk("llmvc stopped this push; git push --no-verify skips the check")
+    return blocks

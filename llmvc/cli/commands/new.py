@@ -1,0 +1,26 @@
+"""`llmvc new`."""
+
+import click
+
+from llmvc.app import setup
+from llmvc.cli import options
+from llmvc.cli.output import current
+
+
+@click.command("new")
+@click.argument("name")
+def command(*, name: str) -> None:
+    """Writes the bundle NAME with a suite and cases that pass at once.
+
+    A stand-in answers instead of a model, so that nothing costs anything until you name one.
+
+    \b
+    Example: llmvc new support
+    """  # noqa: D301
+    out = current()
+    for path in setup.new(options.workspace(), name):
+        out.data(path)
+    out.talk(
+        f"next: git add, then llmvc commit {name} -m 'first', llmvc eval {name}, "
+        f"llmvc promote {name} prod"
+    )

@@ -1,0 +1,56 @@
+"""`llmvc promote`."""
+
+import click
+
+from llmvc.app import releasing
+from llmvc.cli import options
+from llmvc.cli.moved import show
+from llmvc.errors import UsageError
+
+
+@click.command("promote")
+@click.argument("where", metavar="[REV] ENV", nargs=-1)
+@click.option("--suite", metavar="FILE", help="The suite file, if the bundle has several.")
+@click.option("--accept-suite", metavar="DIGEST", help="Let this suite replace the one in force.")
+@click.option("--accept-inconclusive", is_flag=True, help="Release UNPROVEN; needs --reason.")
+@click.option("--again", is_flag=True, help="Serve a version that was rolled back; needs --reason.")
+@click.option("--adopt", is_flag=True, help="Record what runs already, unmeasured; needs --reason.")
+@options.reason
+@options.dry_run
+@options.actor
+@options.as_json
+def command(
+    *,
+    where: tuple[str, ...],
+    suite: str | None,
+    accept_suite: str | None,
+    accept_inconclusive: bool,
+    again: bool,
+    adopt: bool,
+    reason: str | None,
+    dry_run: bool,
+    actor: str | None,
+    as_json: bool,
+) -> None:
+    """Lets ENV serve the committed version REV, if stored evidence says pass.
+
+    The evidence must be about exactly these digests: the candidate, what ENV serves now, and the
+    suite. Exit 1 if it says fail, 3 if there is none or it cannot tell, 5 if ENV moved meanwhile.
+
+    \b
+    Examples: llmvc promote support prod
+              llmvc promote support prod --adopt --reason "serves since May"
+    """  # noqa: D301
+    revision, env = options.revision_and_env(where, "[REV] ENV")
+    ws = options.workspace(actor)
+    wanted = revision if revision is not None else ws.bundle_name(None)
+    if adopt:
+        if not reason:
+            raise UsageError("--adopt needs a reason", hint="--reason '…'")
+        moved = releasing.adopt(ws, wanted, env, reason=reason, dry_run=dry_run)
+    else:
+        exceptions = releasing.Exceptions(reason, accept_suite, accept_inconclusive, again)
+        moved = releasing.promote(
+            ws, wanted, env, suite=suite, exceptions=exceptions, dry_run=dry_run
+        )
+    show(moved, dry_run=dry_run, as_json=as_json)

@@ -1,0 +1,30 @@
+"""`llmvc resolve`."""
+
+import click
+
+from llmvc.app import revisions
+from llmvc.cli import options
+from llmvc.cli.output import current
+from llmvc.render import asjson
+
+
+@click.command("resolve")
+@click.argument("revision")
+@click.option(
+    "--bytes", "as_bytes", is_flag=True, help="Print the bundle's canonical bytes instead."
+)
+@options.as_json
+def command(*, revision: str, as_bytes: bool, as_json: bool) -> None:
+    """Prints the digest that REVISION names.
+
+    \b
+    Example: llmvc resolve support@prod
+    """  # noqa: D301
+    found = revisions.resolve(options.workspace(), revision)
+    out = current()
+    if as_bytes:
+        out.raw(found.bundle.data)
+    elif as_json:
+        out.json("resolve/1", asjson.resolved(found))
+    else:
+        out.data(found.bundle.digest)

@@ -1,0 +1,148 @@
+"""Entry point: the table of commands and the one boundary where errors become exit codes.
+
+- `--help` and `--version` load no command.
+- Exit codes: 0 done or passed, 1 gate failed, 2 wrong usage, 3 inconclusive, 4 expected failure,
+  5 ref moved or busy, 70 a bug, 130 interrupted.
+"""
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Final
+
+import click
+
+from llmvc import __version__
+from llmvc.cli import output
+from llmvc.errors import LlmvcError
+
+# Name -> (module, one-line help), in the order of a day's work.
+COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "demo": ("demo", "Plays the whole story on recorded outputs of a real model."),
+    "init": ("init", "Sets a Git repository up for llmvc."),
+    "new": ("new", "Writes a bundle, a suite and cases to start from."),
+    "doctor": ("doctor", "Checks the set-up and says what to mend."),
+    "hook": ("hook", "Installs, removes or runs the pre-push hook."),
+    "status": ("status", "Shows each bundle, and what every environment serves."),
+    "commit": ("commit", "Stores the bundle in the working tree as a version."),
+    "log": ("log", "Lists releases of an environment, or versions of a bundle."),
+    "show": ("show", "Shows one version, release, report or suite."),
+    "diff": ("diff", "Compares two versions by section and text."),
+    "checkout": ("checkout", "Writes a version back into the manifest's files."),
+    "resolve": ("resolve", "Prints the digest that a revision names."),
+    "eval": ("eval", "Measures a version against what an environment serves."),
+    "gate": ("gate", "Judges a stored report again."),
+    "promote": ("promote", "Lets an environment serve a version that passed."),
+    "migrate": ("migrate", "Moves a bundle to another model, measured."),
+    "rollback": ("rollback", "Lets an environment serve an earlier release again."),
+    "override": ("override", "Lets an environment serve a version without evidence."),
+    "ship": ("ship", "Commits, measures, promotes and pushes in one go."),
+    "push": ("push", "Pushes versions, evidence and releases."),
+    "fetch": ("fetch", "Fetches versions, evidence and releases."),
+    "fsck": ("fsck", "Proves that everything stored is what its digest says."),
+    "textconv": ("textconv", "Renders a manifest in canonical order (Git calls this)."),
+}
+HIDDEN: Final = frozenset({"textconv"})
+
+
+class Commands(click.Group):
+    """The group that imports a command only when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Returns the visible names in the table's order."""
+        return [name for name in COMMANDS if name not in HIDDEN]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Imports one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"llmvc.cli.commands.{COMMANDS[cmd_name][0]}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the table without importing anything."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name][1]) for name in self.list_commands(ctx)])
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "--version", message="llmvc %(version)s")
+@click.option("-C", "folder", metavar="DIR", help="Run as if started in DIR.")
+@click.option("-q", "--quiet", is_flag=True, help="Print data only, no talk.")
+@click.option("-v", "--verbose", is_flag=True, help="Print more.")
+@click.option(
+    "--color",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    help="Colour the output; NO_COLOR is respected.",
+)
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.pass_context
+def cli(
+    ctx: click.Context, *, folder: str | None, quiet: bool, verbose: bool, color: str, debug: bool
+) -> None:
+    """Git-native versions, evals and releases for LLM bundles: prod moves only on evidence.
+
+    \b
+    A version is named  support  support@prod  support@prod~1  support@b3:4f2a91c0
+                        support@prod@{2026-11-20}  support@git:origin/main
+    """  # noqa: D301 (\b is click's mark for text to leave alone)
+    if folder is not None:
+        try:
+            os.chdir(folder)
+        except OSError as err:
+            raise click.UsageError(f"cannot enter {folder}: {err.strerror}") from err
+    ctx.obj = output.Output(quiet=quiet, verbose=verbose, color=color, debug=debug)
+
+
+def run(arguments: Sequence[str]) -> int:  # noqa: PLR0911 (one return a kind of ending)
+    """Runs one command line and returns its exit code."""
+    out = output.Output(quiet=False, verbose=False, color="never", debug="--debug" in arguments)
+    as_json = "--json" in arguments
+    try:
+        code = cli.main(args=list(arguments), prog_name="llmvc", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as err:
+        out.talk(err.format_message())
+        return 2
+    except click.UsageError as err:
+        usage = (
+            f"try llmvc {err.ctx.info_name} --help"
+            if err.ctx and err.ctx.parent
+            else "try llmvc --help"
+        )
+        return out.failure("usage", err.format_message(), usage, 2, as_json=as_json)
+    except click.ClickException as err:
+        return out.failure("usage", err.format_message(), "", 2, as_json=as_json)
+    except (KeyboardInterrupt, click.Abort):
+        return out.failure("interrupted", "interrupted", "", 130, as_json=False)
+    except LlmvcError as err:
+        if out.debug:
+            traceback.print_exc()
+        return out.failure(err.code, str(err), err.hint, err.exit_code, as_json=as_json)
+    except BrokenPipeError:
+        # A reader such as `head` has enough; Python must not complain again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as err:  # noqa: BLE001 (the one boundary)
+        if out.debug:
+            traceback.print_exc()
+        hint = "this is a bug in llmvc: please report it with the output of --debug"
+        return out.failure("bug", f"{type(err).__name__}: {err}", hint, 70, as_json=as_json)
+    return code if isinstance(code, int) else 0
+
+
+def main() -> None:
+    """Runs the command line of this process."""
+    code = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""Options that several commands share, and how their values become workspaces."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from llmvc.app.workspace import Workspace
+from llmvc.core import names
+from llmvc.errors import UsageError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def as_json(command: Command) -> Command:
+    """Adds --json."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one versioned JSON object.")(
+        command
+    )
+
+
+def dry_run(command: Command) -> Command:
+    """Adds --dry-run."""
+    return click.option("--dry-run", is_flag=True, help="Check everything, move nothing.")(command)
+
+
+def actor(command: Command) -> Command:
+    """Adds --actor."""
+    return click.option(
+        "--actor", metavar="WHO", help="Who does this; else LLMVC_ACTOR, else Git's identity."
+    )(command)
+
+
+def reason(command: Command) -> Command:
+    """Adds --reason."""
+    return click.option("--reason", metavar="TEXT", help="Why; it stands in the release for good.")(
+        command
+    )
+
+
+def measuring(command: Command) -> Command:
+    """Adds the options of every command that may call a model."""
+    for option in reversed(
+        (
+            click.option(
+                "--suite", metavar="FILE", help="The suite file, if the bundle has several."
+            ),
+            click.option(
+                "--max-usd",
+                type=click.FloatRange(min=0),
+                metavar="USD",
+                help="Stop before spending more.",
+            ),
+            click.option(
+                "--max-seconds",
+                type=click.FloatRange(min=0),
+                metavar="S",
+                help="Stop after so long; go on later.",
+            ),
+            click.option(
+                "--concurrency",
+                type=click.IntRange(1, 512),
+                default=8,
+                show_default=True,
+                help="Calls under way at once.",
+            ),
+            click.option(
+                "--allow-unpriced", is_flag=True, help="Call models whose price is not known."
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def workspace(actor: str | None = None) -> Workspace:
+    """Opens the repository around the current folder."""
+    return Workspace.open(actor=actor)
+
+
+def revision_and_env(arguments: tuple[str, ...], usage: str) -> tuple[str | None, str]:
+    """Reads `[REV] ENV`.
+
+    Raises:
+        UsageError: there are none or more than two, or the environment is no name.
+    """
+    if not 1 <= len(arguments) <= 2:
+        raise UsageError(f"expected {usage}", hint="for one: support prod")
+    env = names.check_name(arguments[-1], "environment")
+    return (arguments[0] if len(arguments) == 2 else None), env

@@ -1,0 +1,1 @@
+"""Measuring: calls, outputs, scores, and the report made of them."""

@@ -1,0 +1,237 @@
+"""Money and time: what an eval will cost, whether it may start, and when it must stop.
+
+- Tokens are not counted before a call but bounded by bytes; the estimator is named beside the sum.
+- What is spent is counted as answers come in; a call starts only if its share still fits.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Final
+
+from llmvc.core import canon
+from llmvc.core.suite import number
+from llmvc.errors import ConfigError, ProviderError
+from llmvc.evals.plan import Arm, ArmCase, Plan
+from llmvc.evals.prices import FREE, Price, Prices
+from llmvc.evals.providers.base import Answer
+from llmvc.evals.reuse import Reuse
+
+BYTES_PER_TOKEN: Final = 3
+GUESSED_OUTPUT: Final = 512
+ESTIMATOR: Final = (
+    f"mean cost of earlier runs, else request bytes / {BYTES_PER_TOKEN} in and "
+    f"max_output_tokens (unset: {GUESSED_OUTPUT}) out"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an eval may use.
+
+    Attributes:
+        concurrency: calls under way at once.
+        max_usd: what new calls may cost; None for no limit.
+        max_seconds: how long they may take; None for no limit.
+        allow_unpriced: whether calls of unknown price may be made.
+    """
+
+    concurrency: int = 8
+    max_usd: float | None = None
+    max_seconds: float | None = None
+    allow_unpriced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CallEstimate:
+    """What an eval is about to do.
+
+    Attributes:
+        total: runs that the report will rest on.
+        cached: how many of them are there already.
+        usd: what the rest will cost, about; None if a price is not known.
+        estimator: how tokens were estimated.
+    """
+
+    total: int
+    cached: int
+    usd: float | None
+    estimator: str
+
+    @property
+    def calls(self) -> int:
+        """How many calls will be made."""
+        return self.total - self.cached
+
+
+def price_of(arm: Arm, prices: Prices) -> Price | None:
+    """Returns the price of an arm's model; None if it is not known."""
+    if arm.provider.self_hosted:
+        return FREE
+    provider, models = arm.model
+    found = prices.find(arm.provider.priced_as or provider, *models)
+    decoding = arm.bundle.body.get("decoding")
+    several = number(decoding.get("n")) if isinstance(decoding, Mapping) else None
+    if found is not None and several is not None and several > 1 and found.output > 0:
+        # Some servers count the tokens of one choice only, so usage says nothing of the bill.
+        return None
+    return found
+
+
+def check_priced(arms: Sequence[Arm], prices: Prices) -> None:
+    """Refuses a plain model call whose price is not known.
+
+    Applications and commands may state their cost in the answer, so they are judged by that.
+
+    Raises:
+        ProviderError: a model is not in the table, or the bundle asks for several choices.
+    """
+    for arm in arms:
+        if arm.provider.kind in ("openai", "recorded") and price_of(arm, prices) is None:
+            raise unpriced(arm)
+
+
+def unpriced(arm: Arm) -> ProviderError:
+    """Returns the error that says whose price is not known."""
+    provider, models = arm.model
+    name = "/".join((provider, *models[-1:]))
+    return ProviderError(
+        f"no price is known for the calls of {arm.name}, {name}",
+        hint="add the model to the file under `prices:` in .llmvc/config.yaml, set "
+        "self_hosted: true on the provider if calls are free, or pass --allow-unpriced",
+    )
+
+
+def cost_of(arm: Arm, answer: Answer, price: Price | None, prices: Prices) -> float | None:
+    """Returns what an answer cost: as stated, by its own calls, or by its usage."""
+    if arm.provider.self_hosted:
+        return 0.0
+    if answer.cost_usd is not None:
+        return answer.cost_usd
+    if answer.calls:
+        return prices.of_calls(arm.provider.priced_as or arm.model[0], answer)
+    return price.cost(answer) if price is not None else None
+
+
+def expected_usd(one: ArmCase, price: Price | None, mean_usd: float | None) -> float | None:
+    """Returns about what one call will cost; None if nothing is known of it.
+
+    Args:
+        one: the case on its arm.
+        price: of the arm's model.
+        mean_usd: mean cost of the arm's earlier runs.
+    """
+    if mean_usd is not None:
+        return mean_usd
+    if price is not None and price.free:
+        return 0.0
+    messages = one.request.get("messages")
+    if price is None or not isinstance(messages, Sequence):
+        return None
+    given = -(-len(str(messages).encode("utf-8")) // BYTES_PER_TOKEN)
+    decoding = one.arm.bundle.body.get("decoding")
+    most = number(decoding.get("max_output_tokens")) if isinstance(decoding, Mapping) else None
+    return price.of(given, GUESSED_OUTPUT if most is None else int(most))
+
+
+def check_affordable(estimate: CallEstimate, limits: Limits) -> None:
+    """Refuses an eval whose estimate is over the limit.
+
+    Raises:
+        ConfigError: it is.
+    """
+    if limits.max_usd is not None and estimate.usd is not None and estimate.usd > limits.max_usd:
+        raise ConfigError(
+            f"{estimate.calls} calls would cost about ${estimate.usd:.2f}, "
+            f"over the limit of ${limits.max_usd:.2f}",
+            hint="raise --max-usd, or lower runs or cases in the suite",
+        )
+
+
+class Budget:
+    """Counts money while calls are under way."""
+
+    def __init__(self, max_usd: float | None) -> None:
+        self._max_usd = max_usd
+        self._promised = 0.0
+        self.spent = 0.0
+
+    def admit(self, expected: float) -> str | None:
+        """Sets aside what a call will cost; returns why it may not start, or None."""
+        if self._max_usd is not None and self.spent + self._promised + expected > self._max_usd:
+            return f"${self.spent:.2f} of ${self._max_usd:.2f} are spent"
+        self._promised += expected
+        return None
+
+    def settle(self, expected: float, actual: float | None) -> None:
+        """Replaces what was set aside by what the call cost, if that is known."""
+        self._promised -= expected
+        self.spent += expected if actual is None else actual
+
+
+@dataclass(slots=True)
+class Money:
+    """Prices as they apply to the arms of one eval.
+
+    Attributes:
+        arms: arm name -> price of its model; None if it is not known.
+        prices: the table.
+        allow_unpriced: whether calls of unknown price may be made.
+        table: what a report says of the table, once a cost rests on it.
+    """
+
+    arms: Mapping[str, Price | None]
+    prices: Prices
+    allow_unpriced: bool
+    table: Mapping[str, canon.Json] | None = None
+
+    @classmethod
+    def of(cls, arms: Sequence[Arm], limits: Limits, prices: Prices) -> "Money":
+        """Looks up the arms' prices.
+
+        Raises:
+            ProviderError: one is not known, and must be.
+        """
+        if not limits.allow_unpriced:
+            check_priced(arms, prices)
+        found: dict[str, Price | None] = {arm.name: price_of(arm, prices) for arm in arms}
+        return cls(found, prices, limits.allow_unpriced)
+
+    def cost(self, arm: Arm, answer: Answer) -> float | None:
+        """Returns what an answer cost.
+
+        Raises:
+            ProviderError: it has a usage of unknown price, and that is not allowed.
+        """
+        cost = cost_of(arm, answer, self.arms[arm.name], self.prices)
+        counted = answer.input_tokens is not None or bool(answer.calls)
+        if cost is None and counted and not self.allow_unpriced:
+            raise unpriced(arm)
+        if cost is not None and answer.cost_usd is None and not arm.provider.self_hosted:
+            self.table = self.table or self.prices.describe()
+        return cost
+
+    def means(self, reuse: Reuse) -> dict[str, float | None]:
+        """Returns the mean cost of each arm's earlier runs; None where there is none."""
+        result: dict[str, float | None] = {}
+        for name, price in self.arms.items():
+            costs = [
+                price.cost(answer) if price and answer.cost_usd is None else answer.cost_usd
+                for answer in reuse.answers(name)
+            ]
+            known = [cost for cost in costs if cost is not None]
+            result[name] = fmean(known) if known else None
+        return result
+
+    def expected(self, one: ArmCase, means: Mapping[str, float | None]) -> float | None:
+        """Returns about what one call will cost; None if nothing is known of it."""
+        return expected_usd(one, self.arms[one.arm.name], means[one.arm.name])
+
+    def estimate(self, whole: Plan, reuse: Reuse) -> CallEstimate:
+        """Returns what the calls that are missing will cost."""
+        means = self.means(reuse)
+        total = sum(len(arms) for arms in whole.cases) * whole.runs
+        expected = [self.expected(one, means) for one, _ in reuse.missing()]
+        known = [usd for usd in expected if usd is not None]
+        usd = sum(known) if len(known) == len(expected) else None
+        return CallEstimate(total, reuse.count(), usd, ESTIMATOR)

@@ -1,0 +1,48 @@
+"""Loads a function of the user's from a file, and tells which code it was."""
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from llmvc.core import digest
+from llmvc.core.digest import Digest
+from llmvc.errors import FormatError
+from llmvc.evals.providers.base import one_line
+
+
+def load_function(path: Path, name: str) -> tuple[Callable[..., Any], Digest]:
+    """Loads a file as a module of its own, its folder importable for it.
+
+    Returns:
+        The function, and the digest of the file's LF bytes.
+
+    Raises:
+        FormatError: the file cannot be read or run, or has no such function.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as err:
+        raise FormatError(f"cannot read {path}: {err.strerror}") from err
+    code = digest.of_bytes(data.replace(b"\r\n", b"\n"))
+    module_name = f"llmvc_user_{digest.hex_of(digest.of_bytes(str(path).encode()))[:16]}"
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    if spec is None or spec.loader is None:
+        raise FormatError(f"{path} is not a Python file", hint="its name must end in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module
+    folder = str(path.resolve().parent)
+    if folder not in sys.path:
+        # Last, so that a file beside it can never hide a module of the standard library.
+        sys.path.append(folder)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as err:  # foreign code may raise anything
+        raise FormatError(
+            one_line(f"{path} cannot be loaded: {type(err).__name__}: {err}")
+        ) from err
+    function = getattr(module, name, None)
+    if not callable(function):
+        raise FormatError(f"{path} has no function {name!r}")
+    return function, code

@@ -1,0 +1,219 @@
+"""The plan of an eval: which calls it takes, in which order, and under which keys.
+
+- The canonical request of a case is built and hashed once, whatever the number of runs.
+- The order is a seeded shuffle of the cases; within a case the runs of both arms alternate, so
+  that what changes over time at the provider meets both arms alike.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Final, Literal
+
+from llmvc.core import canon, digest, request
+from llmvc.core.bundle import Bundle
+from llmvc.core.digest import Digest
+from llmvc.core.suite import Case, Suite
+from llmvc.errors import ConfigError, FormatError
+from llmvc.evals import runs
+from llmvc.evals.providers.base import Answer, Call, Provider
+
+ArmName = Literal["candidate", "baseline"]
+APP: Final = "app/1"
+
+# What a plain model call leaves out, as (member, member in it or none).
+_BEYOND_A_CALL: Final = (
+    *((name, None) for name in request.APPLICATION_ONLY),
+    ("mcp", None),
+    ("members", None),
+    ("model", "fallback"),
+    ("context", "history"),
+)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One side of the comparison.
+
+    Attributes:
+        name: `candidate` or `baseline`.
+        bundle: what is measured.
+        provider: what answers its calls.
+        assets: asset path -> text, for jinja2 includes and the application's snapshot.
+        application: {"commit", "dirty"} of the application itself; None for a plain model call.
+        snapshot: a folder with the bundle's files, for the application; made if it is None.
+    """
+
+    name: ArmName
+    bundle: Bundle
+    provider: Provider
+    assets: Mapping[str, str] = field(default_factory=dict)
+    application: Mapping[str, canon.Json] | None = None
+    snapshot: Path | None = None
+
+    @property
+    def model(self) -> tuple[str, tuple[str, ...]]:
+        """The provider's name, and the names of the model, the most exact first."""
+        section = self.bundle.body.get("model")
+        model = section if isinstance(section, Mapping) else {}
+        names = (model.get("snapshot"), model.get("id"))
+        return str(model.get("provider", "")), tuple(n for n in names if isinstance(n, str))
+
+    @cached_property
+    def connection(self) -> Mapping[str, canon.Json]:
+        """What tells this arm's connection from others in the run cache."""
+        identity = dict(self.provider.identity())
+        if self.provider.mode == "app":
+            identity["application"] = dict(self.application) if self.application else None
+        return identity
+
+    @property
+    def reusable(self) -> bool:
+        """Whether finished runs may be used again: not for an application with loose edits."""
+        return not (self.application is not None and self.application.get("dirty"))
+
+    def unexpected(self, answer: Answer) -> str | None:
+        """Returns how an answer contradicts the model that the bundle expects; None if not."""
+        expect = _inner(self.bundle.body.get("model"), "expect")
+        told = {"model": answer.model, "system_fingerprint": answer.fingerprint}
+        for name, found in told.items():
+            wanted = _inner(expect, name)
+            if answer.output is not None and wanted is not None and wanted != found:
+                return (
+                    f"{self.name} was answered by {name} {found!r}, its bundle expects {wanted!r}"
+                )
+        return None
+
+    @property
+    def seed(self) -> int | None:
+        """The bundle's own seed."""
+        decoding = self.bundle.body.get("decoding")
+        seed = decoding.get("seed") if isinstance(decoding, Mapping) else None
+        return seed if isinstance(seed, int) and not isinstance(seed, bool) else None
+
+
+@dataclass(frozen=True, slots=True)
+class ArmCase:
+    """One case on one arm: its request and the keys of its runs."""
+
+    arm: Arm
+    case: Case
+    request: Mapping[str, canon.Json]
+    request_digest: Digest
+    keys: tuple[Digest, ...]
+
+    def call(self, run: int, snapshot: Path | None) -> Call:
+        """Returns the call of one run."""
+        seed = self.arm.seed
+        return Call(
+            request=self.request,
+            request_digest=self.request_digest,
+            case=self.case,
+            run=run,
+            seed=None if seed is None else seed + run,
+            bundle=self.arm.bundle,
+            snapshot=snapshot,
+        )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All calls of an eval.
+
+    Attributes:
+        cases: in the order of the calls; each with one entry per arm.
+        runs: runs per case and arm.
+        seed: what the order was drawn with.
+    """
+
+    cases: tuple[tuple[ArmCase, ...], ...]
+    runs: int
+    seed: int
+
+    def calls(self) -> Iterator[tuple[ArmCase, int]]:
+        """Yields (case on an arm, run number) in the order of the calls."""
+        for at, arms in enumerate(self.cases):
+            for run in range(self.runs):
+                # Neither arm is always the first to meet a cold cache.
+                yield from ((one, run) for one in (arms if (at + run) % 2 else arms[::-1]))
+
+
+def make(arms: Sequence[Arm], cases: Sequence[Case], suite: Suite) -> Plan:
+    """Plans an eval.
+
+    Raises:
+        ConfigError: a bundle cannot be measured by a plain model call.
+        FormatError: a case lacks a variable, or ids or arms are not as they should be.
+    """
+    if not cases:
+        raise FormatError("the suite has no cases", hint="add rows to its dataset")
+    if len({case.id for case in cases}) != len(cases):
+        raise FormatError("two cases have the same id", hint="case ids are unique in a suite")
+    for arm in arms:
+        check_measurable(arm)
+    seed = seed_of(suite, arms[0].bundle)
+    order = sorted(cases, key=lambda case: digest.of_bytes(f"{seed}/{case.id}".encode()))
+    rows = [(case, case.digest) for case in order]
+    planned = [_planned(arm, rows, suite.runs) for arm in arms]
+    return Plan(tuple(zip(*planned, strict=True)), suite.runs, seed)
+
+
+def seed_of(suite: Suite, candidate: Bundle) -> int:
+    """Returns the seed of everything random about one question, from the suite and candidate."""
+    drawn = digest.of_value(
+        {"llmvc": "seed/1", "suite": suite.digest, "candidate": candidate.digest}
+    )
+    return int(digest.hex_of(drawn)[:12], 16)
+
+
+def check_measurable(arm: Arm) -> None:
+    """Checks that the arm's provider can carry out all of its bundle.
+
+    Raises:
+        ConfigError: it would silently leave something out.
+    """
+    if arm.provider.mode == "app":
+        return
+    body = arm.bundle.body
+    beyond = [
+        f"{name}.{inner}" if inner else name
+        for name, inner in _BEYOND_A_CALL
+        if (_inner(body.get(name), inner) if inner else body.get(name))
+    ]
+    policy = _inner(_inner(body.get("context"), "truncation"), "policy")
+    if policy not in (None, "error"):
+        beyond.append("context.truncation")
+    if _inner(_inner(body.get("response"), "repair"), "retries"):
+        beyond.append("response.repair")
+    if _inner(body.get("model"), "api") not in (None, "chat"):
+        beyond.append("model.api")
+    if beyond:
+        raise ConfigError(
+            f"{arm.name} {digest.short(arm.bundle.digest)} uses {', '.join(beyond)}, "
+            "which a plain model call leaves out",
+            hint="measure the application itself: a provider of kind command or python "
+            "with mode: app",
+        )
+
+
+def _inner(value: canon.Json, name: str) -> canon.Json:
+    return value.get(name) if isinstance(value, Mapping) else None
+
+
+def _planned(arm: Arm, rows: Sequence[tuple[Case, Digest]], runs_a_case: int) -> list[ArmCase]:
+    whole_app = arm.provider.mode == "app"
+    shared = digest.of_value({"llmvc": APP, "bundle": arm.bundle.digest})
+    result: list[ArmCase] = []
+    for case, row in rows:
+        built: Mapping[str, canon.Json] = {}
+        key = shared
+        if not whole_app:
+            try:
+                built = request.build(arm.bundle, case.vars, arm.assets)
+                key = digest.of_value(built)
+            except FormatError as err:
+                raise FormatError(f"case {case.id}: {err}", hint=err.hint) from err
+        keys = runs.keys(key, row, arm.connection, runs_a_case)
+        result.append(ArmCase(arm, case, built, key, keys))
+    return result

@@ -1,0 +1,220 @@
+"""What every provider is asked and answers.
+
+- A failure of the network or the service is an answer with fault `provider`: it says nothing about
+  the bundle. A refusal of the request, or a crash of the application, has fault `application`: it
+  is an outcome, and scores 0.
+- What no further call could mend (a refused key, an endpoint that is not there, a request without
+  recording) is raised as ProviderError and stops the whole run.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal, Protocol
+
+from llmvc.core import canon
+from llmvc.core.bundle import Bundle
+from llmvc.core.digest import Digest
+from llmvc.core.suite import Case, number
+from llmvc.errors import FormatError
+
+Fault = Literal["provider", "application"]
+Mode = Literal["chat", "app"]
+
+_USAGE: Final = ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens")
+_MEMBERS: Final = frozenset(
+    {"llmvc", "output", "error", "finish_reason", "usage", "model", "fingerprint"}
+    | {"tool_calls", "steps", "calls"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One run of one bundle on one case.
+
+    Attributes:
+        request: the canonical request; empty for a provider that runs the application itself.
+        request_digest: its digest.
+        case: the dataset's row.
+        run: its number, from 0.
+        seed: the bundle's seed plus the run number; None where the bundle has none.
+        bundle: what is measured.
+        snapshot: a folder with `bundle.json` and the bundle's texts, for the application itself.
+    """
+
+    request: Mapping[str, canon.Json]
+    request_digest: Digest
+    case: Case
+    run: int
+    seed: int | None
+    bundle: Bundle
+    snapshot: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back.
+
+    Attributes:
+        output: the text to score; None if the call failed.
+        error: why there is no output.
+        fault: whose fault that is.
+        finish_reason: why the model stopped.
+        input_tokens: as the provider counted them, cached ones included.
+        output_tokens: as the provider counted them, reasoning included.
+        cached_tokens: the part of the input read from the provider's cache.
+        reasoning_tokens: the part of the output spent on reasoning.
+        latency_s: seconds from call to answer, retries excluded.
+        cost_usd: only if the provider itself states it.
+        model: the model that says it answered.
+        fingerprint: the back end's configuration, if told.
+        tool_calls: as the model asked for them.
+        steps: what the application did on the way.
+        calls: the application's own model calls, each with model and usage.
+        time: when it was recorded; None for an answer of this moment.
+    """
+
+    output: str | None = None
+    error: str | None = None
+    fault: Fault | None = None
+    finish_reason: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    latency_s: float | None = None
+    cost_usd: float | None = None
+    model: str | None = None
+    fingerprint: str | None = None
+    tool_calls: tuple[canon.Json, ...] = ()
+    steps: tuple[canon.Json, ...] = ()
+    calls: tuple[canon.Json, ...] = ()
+    time: str | None = None
+
+
+class Provider(Protocol):
+    """Something that answers calls."""
+
+    @property
+    def kind(self) -> str:
+        """One of `openai`, `command`, `python`, `recorded`."""
+        ...
+
+    @property
+    def mode(self) -> Mode:
+        """`chat` if it answers one request, `app` if it is the application itself."""
+        ...
+
+    @property
+    def priced_as(self) -> str | None:
+        """The provider whose prices hold, if not the one that bundles name."""
+        ...
+
+    @property
+    def self_hosted(self) -> bool:
+        """Whether its owner declares that calls cost nothing."""
+        ...
+
+    def identity(self) -> Mapping[str, canon.Json]:
+        """Returns what tells this connection from others, for the run cache; no secrets."""
+        ...
+
+    async def answer(self, call: Call) -> Answer:
+        """Answers one call.
+
+        Raises:
+            ProviderError: no call can succeed; the run stops.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Frees what the provider holds."""
+        ...
+
+
+def failed(error: str, fault: Fault, latency_s: float | None = None) -> Answer:
+    """Returns the answer that stands for a failed call, its text on one line."""
+    return Answer(error=one_line(error), fault=fault, latency_s=latency_s)
+
+
+def one_line(text: str, limit: int = 300) -> str:
+    """Returns foreign text fit for a report: printable, on one line, not long."""
+    clean = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return clean if len(clean) <= limit else clean[: limit - 1] + "…"
+
+
+def looks_like_answer(value: canon.Json) -> bool:
+    """Tells an answer object from a model's own JSON: `output`, and no member unknown here."""
+    return isinstance(value, Mapping) and "output" in value and _MEMBERS.issuperset(value)
+
+
+def read_answer(value: canon.Json, latency_s: float | None = None) -> Answer:
+    """Reads what a `command` or `python` provider returned.
+
+    A string is the output. An object has `output` and may have `usage` (tokens and `cost_usd`),
+    `model`, `fingerprint`, `finish_reason`, `tool_calls`, `steps`, `calls`; or `error` alone.
+
+    Raises:
+        FormatError: it is neither.
+    """
+    if isinstance(value, str):
+        return Answer(output=value, latency_s=latency_s)
+    if not isinstance(value, Mapping):
+        raise FormatError(f"answered {type(value).__name__} instead of text or an object")
+    if isinstance(value.get("error"), str) and value["error"]:
+        return failed(str(value["error"]), "application", latency_s)
+    output = value.get("output")
+    if output is None:
+        raise FormatError("the answer has neither output nor error")
+    calls = _list(value, "calls")
+    usage = value.get("usage")
+    counted = usage if isinstance(usage, Mapping) else _summed(calls)
+    return Answer(
+        output=output if isinstance(output, str) else canon.encode(output).decode("utf-8"),
+        finish_reason=text_or_none(value.get("finish_reason")),
+        input_tokens=count(counted.get("input_tokens")),
+        output_tokens=count(counted.get("output_tokens")),
+        cached_tokens=count(counted.get("cached_tokens")),
+        reasoning_tokens=count(counted.get("reasoning_tokens")),
+        latency_s=latency_s,
+        cost_usd=_cost(counted.get("cost_usd")),
+        model=text_or_none(value.get("model")),
+        fingerprint=text_or_none(value.get("fingerprint")),
+        tool_calls=_list(value, "tool_calls"),
+        steps=_list(value, "steps"),
+        calls=calls,
+    )
+
+
+def count(value: canon.Json) -> int | None:
+    """Returns a token count; None for anything that is not a whole number from 0."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def text_or_none(value: canon.Json) -> str | None:
+    """Returns a text; None for anything else."""
+    return value if isinstance(value, str) else None
+
+
+def _cost(value: canon.Json) -> float | None:
+    cost = number(value)
+    if cost is not None and not 0 <= cost < 1e9:
+        raise FormatError(f"cost_usd {cost} is not an amount of money")
+    return cost
+
+
+def _list(value: Mapping[str, canon.Json], name: str) -> tuple[canon.Json, ...]:
+    found = value.get(name)
+    return tuple(found) if isinstance(found, list | tuple) else ()
+
+
+def _summed(calls: tuple[canon.Json, ...]) -> dict[str, canon.Json]:
+    """Adds up the usage of the application's calls; a member that one of them lacks is unknown."""
+    listed = [call.get("usage", call) for call in calls if isinstance(call, Mapping)]
+    total: dict[str, canon.Json] = {}
+    for name in (*_USAGE, "cost_usd"):
+        values = [number(usage.get(name)) for usage in listed if isinstance(usage, Mapping)]
+        known = [value for value in values if value is not None]
+        if known and len(known) == len(calls):
+            total[name] = sum(known) if name == "cost_usd" else int(sum(known))
+    return total

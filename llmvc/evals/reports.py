@@ -1,0 +1,218 @@
+"""Reports: made from a finished run, and united when there are several on one question.
+
+- A merged report is a function of its leaves: the same ones in any order give the same bytes.
+- Runs are united by `run_id`. A run that failed stays only while no other report has that run.
+- A leaf whose runs all stand in another leaf is no further look at the data.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from llmvc.core import canon, digest
+from llmvc.core.bundle import Bundle
+from llmvc.core.report import CaseRuns, Estimate, Report, Run, Verdict, looks
+from llmvc.core.suite import Suite
+from llmvc.errors import FormatError
+from llmvc.evals.summary import summarize
+from llmvc.gate.decide import decide
+
+if TYPE_CHECKING:
+    from llmvc.evals.runner import RunResult
+
+
+def assemble(
+    result: "RunResult",
+    suite: Suite,
+    *,
+    bundle: str,
+    candidate: Bundle,
+    baseline: Bundle | None,
+    actor: str,
+    tool: str,
+    data: Sequence[Mapping[str, canon.Json]] = (),
+) -> Report:
+    """Makes the report of one eval.
+
+    Args:
+        result: what the runner brought.
+        suite: what was measured by.
+        bundle: the bundle's name.
+        candidate: what was measured.
+        baseline: what it was compared with; None on a first release.
+        actor: who measured.
+        tool: `llmvc <version>`.
+        data: where each dataset lay.
+    """
+    estimates, verdict = _judged(result.cases, suite, has_baseline=baseline is not None)
+    return Report(
+        bundle=bundle,
+        candidate=candidate.digest,
+        baseline=None if baseline is None else baseline.digest,
+        suite=suite.digest,
+        seed=result.seed,
+        cases=result.cases,
+        estimates=estimates,
+        verdict=verdict,
+        started=result.started,
+        finished=result.finished,
+        actor=actor,
+        tool=tool,
+        prices=result.prices,
+        data=tuple(data),
+        providers=result.providers,
+        application=result.application,
+    )
+
+
+def merge(reports: Iterable[Report], suite: Suite) -> Report:
+    """Unites the reports on one question.
+
+    Merged reports among the inputs are passed over: their leaves count. A single leaf is returned
+    as it is.
+
+    Args:
+        reports: in any order, the same one more than once or not.
+        suite: what they were measured by.
+
+    Raises:
+        FormatError: they are not about one question, or a leaf of a merged one is missing.
+    """
+    given = {report.digest: report for report in reports}
+    leaves = [report for _, report in sorted(given.items()) if not report.merges]
+    _check_one_question(leaves, given.values(), suite)
+    first = leaves[0]
+    if len(leaves) == 1:
+        return first
+    cases = _united(leaves)
+    applications = {canon.encode(leaf.application): leaf.application for leaf in leaves}
+    estimates, verdict = _judged(
+        cases,
+        suite,
+        has_baseline=first.baseline is not None,
+        looks_taken=looks(leaves),
+        applications=len(applications),
+    )
+    return Report(
+        bundle=first.bundle,
+        candidate=first.candidate,
+        baseline=first.baseline,
+        suite=first.suite,
+        seed=first.seed,
+        cases=cases,
+        estimates=estimates,
+        verdict=verdict,
+        started=min(report.started for report in leaves),
+        finished=max(report.finished for report in leaves),
+        actor=None,
+        tool=", ".join(sorted({report.tool for report in leaves})),
+        prices=_newest(_distinct(report.prices for report in leaves)),
+        data=_distinct(entry for report in leaves for entry in report.data),
+        providers=_providers(leaves),
+        application=first.application if len(applications) == 1 else None,
+        judges={name: value for report in leaves for name, value in report.judges.items()},
+        merges=tuple(report.digest for report in leaves),
+    )
+
+
+def _judged(
+    cases: Sequence[CaseRuns],
+    suite: Suite,
+    *,
+    has_baseline: bool,
+    looks_taken: int = 1,
+    applications: int = 1,
+) -> tuple[tuple[Estimate, ...], Verdict]:
+    estimates = summarize(cases, suite)
+    if applications > 1:
+        why = f"the reports measured {applications} revisions of the application"
+        estimates = tuple(Estimate(e.metric, e.kind, n=e.n, reason=why) for e in estimates)
+    runs = [run for case in cases for run in (*case.candidate, *case.baseline)]
+    verdict = decide(
+        estimates,
+        suite,
+        has_baseline=has_baseline,
+        looks_taken=looks_taken,
+        failures=sum(run.run_id is None for run in runs),
+    )
+    return estimates, verdict
+
+
+def _check_one_question(leaves: Sequence[Report], given: Iterable[Report], suite: Suite) -> None:
+    if not leaves:
+        raise FormatError("there is no report to merge", hint="measure first: llmvc eval")
+    questions = {(r.bundle, r.candidate, r.baseline, r.suite, r.seed) for r in given}
+    if len(questions) > 1:
+        raise FormatError("the reports are not about one candidate, baseline and suite")
+    if leaves[0].suite != suite.digest:
+        raise FormatError(f"the reports were made by suite {digest.short(leaves[0].suite)}")
+    known = {leaf.digest for leaf in leaves}
+    for report in given:
+        missing = sorted(set(report.merges) - known)
+        if missing:
+            raise FormatError(
+                f"report {digest.short(report.digest)} unites {digest.short(missing[0])}, "
+                "which is not here",
+                hint="run llmvc fetch",
+            )
+
+
+def _united(leaves: Sequence[Report]) -> tuple[CaseRuns, ...]:
+    """Returns every case with the runs that any leaf has of it."""
+    rows: dict[str, list[CaseRuns]] = {}
+    for leaf in leaves:
+        for case in leaf.cases:
+            rows.setdefault(case.id, []).append(case)
+    return tuple(
+        CaseRuns(
+            case_id,
+            found[0].group,
+            _union(run for case in found for run in case.candidate),
+            _union(run for case in found for run in case.baseline),
+        )
+        for case_id, found in sorted(rows.items())
+    )
+
+
+def _union(runs: Iterable[Run]) -> tuple[Run, ...]:
+    """Unites the runs of one case on one arm, whatever order they come in."""
+    ordered = sorted(runs, key=_run_key)
+    kept: dict[object, Run] = {}
+    for run in ordered:
+        if run.run_id is not None:
+            kept.setdefault(run.run_id, run)
+    made = {run.run for run in kept.values()}
+    for run in ordered:
+        if run.run_id is None and run.run not in made:
+            kept.setdefault(run.run, run)
+    return tuple(sorted(kept.values(), key=_run_key))
+
+
+def _run_key(run: Run) -> tuple[int, str, bytes]:
+    return run.run, run.run_id or "", canon.encode(asdict(run))
+
+
+def _providers(leaves: Iterable[Report]) -> tuple[Mapping[str, canon.Json], ...]:
+    """Returns the identities seen; `calls` is the most that one leaf counted, as leaves share."""
+    most: dict[bytes, tuple[dict[str, canon.Json], int]] = {}
+    for leaf in leaves:
+        for seen in leaf.providers:
+            who = {name: value for name, value in seen.items() if name != "calls"}
+            key, calls = canon.encode(who), seen.get("calls")
+            counted = calls if isinstance(calls, int) else 0
+            most[key] = (who, max(counted, most[key][1] if key in most else 0))
+    return tuple({**who, "calls": calls} for _, (who, calls) in sorted(most.items()))
+
+
+def _distinct(
+    values: Iterable[Mapping[str, canon.Json] | None],
+) -> tuple[Mapping[str, canon.Json], ...]:
+    """Returns the values that differ, in canonical order; None counts as no value."""
+    found = {canon.encode(value): value for value in values if value is not None}
+    return tuple(value for _, value in sorted(found.items()))
+
+
+def _newest(tables: Sequence[Mapping[str, canon.Json]]) -> Mapping[str, canon.Json] | None:
+    return max(
+        tables, key=lambda table: (str(table.get("date")), canon.encode(table)), default=None
+    )

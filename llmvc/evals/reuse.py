@@ -1,0 +1,108 @@
+"""Which finished runs of the cache an eval may rest on.
+
+- The candidate's runs count whatever their age: they are evidence on exactly this request.
+- The baseline's count only within the suite's `max_age`, and only if the same model and fingerprint
+  answered them as answers the candidate now; else a change at the provider would look like a
+  change of the bundle.
+- An application with edits that are not committed has no identity, so nothing of it is reused.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from llmvc.core.suite import Suite
+from llmvc.evals.plan import ArmCase, Plan
+from llmvc.evals.providers.base import Answer
+from llmvc.evals.runs import Entry, Ledger, RunCache
+
+if TYPE_CHECKING:
+    from llmvc.core.digest import Digest
+
+Identity = tuple[str | None, str | None]
+
+
+class Reuse:
+    """The cached runs of a plan that count, and the ledgers that take the new ones."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        suite: Suite,
+        cache: RunCache,
+        *,
+        now: Callable[[], datetime],
+        fresh: bool,
+    ) -> None:
+        self._plan = plan
+        self.ledgers: dict[str, Ledger] = {}
+        self._entries: dict[str, dict[Digest, Entry]] = {}
+        oldest = now() - timedelta(seconds=suite.max_age_s)
+        for at, first in enumerate(plan.cases[0]):
+            arm = first.arm
+            ledger = cache.ledger(arm.bundle.digest, arm.connection)
+            self.ledgers[arm.name] = ledger
+            entries: dict[Digest, Entry] = {}
+            if arm.reusable and not fresh:
+                keys = [key for arms in plan.cases for key in arms[at].keys]
+                ledger.load(frozenset(keys))
+                found = ((key, ledger.find(key)) for key in keys)
+                entries = {key: entry for key, entry in found if entry is not None}
+            if arm.name == "baseline":
+                entries = {key: e for key, e in entries.items() if not _older(e, oldest)}
+            self._entries[arm.name] = entries
+
+    def find(self, one: ArmCase, run: int) -> Entry | None:
+        """Returns the cached run that counts; None if the call has to be made."""
+        return self._entries[one.arm.name].get(one.keys[run])
+
+    def missing(self) -> Iterator[tuple[ArmCase, int]]:
+        """Yields the calls to make, in the plan's order."""
+        return ((one, run) for one, run in self._plan.calls() if self.find(one, run) is None)
+
+    def count(self) -> int:
+        """Counts the cached runs that count."""
+        return sum(len(entries) for entries in self._entries.values())
+
+    def answers(self, arm: str) -> Iterable[Answer]:
+        """Returns the cached answers of one arm that count."""
+        return [entry.answer for entry in self._entries.get(arm, {}).values()]
+
+    def probe(self) -> tuple[ArmCase, int] | None:
+        """Returns the candidate's call that tells who answers now; None if nobody needs to know.
+
+        It is needed if baseline runs are to be reused, the arms share connection and model, and no
+        cached candidate run stands beside them.
+        """
+        if not self._comparable():
+            return None
+        return next((call for call in self.missing() if call[0].arm.name == "candidate"), None)
+
+    def settle(self, seen: frozenset[Identity]) -> None:
+        """Drops the baseline's runs that another model or fingerprint answered.
+
+        Args:
+            seen: who answers the candidate; empty if nobody knows.
+        """
+        if not seen or not self._comparable():
+            return
+        entries = self._entries["baseline"]
+        self._entries["baseline"] = {
+            key: entry for key, entry in entries.items() if identity(entry.answer) in seen
+        }
+
+    def _comparable(self) -> bool:
+        if not self._entries.get("baseline"):
+            return False
+        arms = {one.arm.name: one.arm for one in self._plan.cases[0]}
+        candidate, baseline = arms["candidate"], arms["baseline"]
+        return candidate.connection == baseline.connection and candidate.model == baseline.model
+
+
+def identity(answer: Answer) -> Identity:
+    """Returns who answered, as far as it says."""
+    return answer.model, answer.fingerprint
+
+
+def _older(entry: Entry, oldest: datetime) -> bool:
+    return entry.answer.time is None or datetime.fromisoformat(entry.answer.time) < oldest

@@ -1,0 +1,201 @@
+"""The run cache: every finished run, kept under the digest of everything that shaped it.
+
+- A ledger is an append-only JSONL file for one bundle on one connection; a line is the canonical
+  bytes of an `entry/1` object, and `run_id` is their digest.
+- A line is written with one write to a file opened for appending, so that processes may share a
+  ledger. A torn line, or one that is no entry, is passed over; the newest of a key counts.
+- Outputs are private: files are readable by their owner alone, and nothing here is ever pushed.
+"""
+
+import json
+import os
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from llmvc.core import canon, digest
+from llmvc.core.digest import Digest
+from llmvc.errors import StoreError
+from llmvc.evals.providers.base import Answer
+
+TYPE: Final = "entry/1"
+KEY: Final = "run/1"
+
+_TEXTS: Final = ("error", "finish_reason", "model", "fingerprint", "time")
+_NUMBERS: Final = (
+    "input_tokens",
+    "output_tokens",
+    "cached_tokens",
+    "reasoning_tokens",
+    "latency_s",
+    "cost_usd",
+)
+_LISTS: Final = ("tool_calls", "steps", "calls")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A finished run as the ledger holds it.
+
+    Attributes:
+        key: what was asked; see `keys`.
+        run_id: digest of the entry's canonical bytes.
+        answer: what came back; its `time` is never None.
+    """
+
+    key: Digest
+    run_id: Digest
+    answer: Answer
+
+
+def keys(
+    request: Digest, case: Digest, connection: Mapping[str, canon.Json], runs: int
+) -> tuple[Digest, ...]:
+    """Returns the keys of the runs 0 to `runs` - 1 of one request on one case.
+
+    `run` is the last member of the canonical form, so the rest is encoded once.
+    """
+    stem = canon.encode(
+        {"llmvc": KEY, "request": request, "case": case, "connection": connection, "run": 0}
+    )[: -len("0}")]
+    return tuple(digest.of_bytes(b"%b%d}" % (stem, run)) for run in range(runs))
+
+
+def rfc3339(moment: datetime) -> str:
+    """Returns a moment as RFC 3339 text in UTC, to the millisecond."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def encode(key: Digest, answer: Answer) -> bytes:
+    """Returns the canonical bytes of an entry."""
+    body: dict[str, canon.Json] = {"llmvc": TYPE, "key": key, "output": answer.output}
+    for name in (*_TEXTS, *_NUMBERS):
+        body[name] = getattr(answer, name)
+    for name in _LISTS:
+        body[name] = list(getattr(answer, name))
+    return canon.encode(body)
+
+
+def decode(line: bytes) -> Entry | None:
+    """Reads a line of a ledger; None if it is not an entry."""
+    try:
+        body: Any = json.loads(line)
+        if body["llmvc"] != TYPE or not isinstance(body["time"], str):
+            return None
+        fields: dict[str, Any] = {name: body[name] for name in ("output", *_TEXTS, *_NUMBERS)}
+        fields |= {name: tuple(body[name]) for name in _LISTS}
+        # Only outcomes are kept, so an entry with an error is one of the application's.
+        fields["fault"] = None if body["error"] is None else "application"
+        answer = Answer(**fields)
+        return Entry(digest.parse(body["key"]), digest.of_bytes(line), answer)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+class Ledger:
+    """One file of the cache: the runs of one bundle on one connection."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: int | None = None
+        self._entries: dict[Digest, Entry] = {}
+
+    def load(self, wanted: Container[Digest]) -> None:
+        """Reads the entries of the wanted keys.
+
+        Raises:
+            StoreError: the file is there but cannot be read.
+        """
+        try:
+            with self._path.open("rb") as lines:
+                for line in lines:
+                    entry = decode(line.rstrip(b"\n"))
+                    if entry is not None and entry.key in wanted:
+                        self._entries[entry.key] = entry
+        except FileNotFoundError:
+            return
+        except OSError as err:
+            raise StoreError(f"cannot read run cache {self._path}: {err.strerror}") from err
+
+    def find(self, key: Digest) -> Entry | None:
+        """Returns the newest entry under a key, of those loaded or added here."""
+        return self._entries.get(key)
+
+    def add(self, key: Digest, answer: Answer) -> Entry:
+        """Keeps a finished run; the very same entry is not written twice.
+
+        Raises:
+            StoreError: the disk refused it.
+        """
+        line = encode(key, answer)
+        entry = Entry(key, digest.of_bytes(line), answer)
+        known = self._entries.get(key)
+        if known is None or known.run_id != entry.run_id:
+            self._append(line + b"\n")
+            self._entries[key] = entry
+        return entry
+
+    def close(self) -> None:
+        """Closes the file, if it was opened."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def _append(self, line: bytes) -> None:
+        try:
+            if self._file is None:
+                self._file = self._open()
+            written = os.write(self._file, line)
+        except OSError as err:
+            raise self._refused(err.strerror or "error") from err
+        if written != len(line):
+            raise self._refused("no space left for a whole line")
+
+    def _open(self) -> int:
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        size = os.fstat(file).st_size
+        if size and os.pread(file, 1, size - 1) != b"\n":
+            # Somebody was killed within a write; what is left of the line must not spoil ours.
+            os.write(file, b"\n")
+        return file
+
+    def _refused(self, why: str) -> StoreError:
+        return StoreError(
+            f"cannot write run cache {self._path}: {why}",
+            hint="runs written before are kept; make room and run the eval again",
+        )
+
+
+class RunCache:
+    """All ledgers in one folder; a context manager that closes them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._ledgers: dict[Path, Ledger] = {}
+
+    def ledger(self, bundle: Digest, connection: Mapping[str, canon.Json]) -> Ledger:
+        """Returns the ledger of a bundle on a connection."""
+        name = digest.of_value({"llmvc": "ledger/1", "bundle": bundle, "connection": connection})
+        path = self._folder / f"{digest.hex_of(name)}.jsonl"
+        return self._ledgers.setdefault(path, Ledger(path))
+
+    def close(self) -> None:
+        """Closes every ledger; the cache can be used again after it."""
+        for ledger in self._ledgers.values():
+            ledger.close()
+        self._ledgers.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,63 @@
+"""The scorer `python`: a function of the user's, named by file and function.
+
+- The suite pins the code by the digest of its LF bytes; other bytes are refused.
+- It is called with (output, case, answer) and returns a bool, a number from 0 to 1, or an object
+  with `score`. Anything else, and any exception, means that it could not tell.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from llmvc.core import digest
+from llmvc.core.suite import Case, Scorer
+from llmvc.errors import FormatError, IntegrityError
+from llmvc.evals.loading import load_function
+from llmvc.evals.providers.base import Answer, one_line
+
+
+def load(scorer: Scorer, folder: Path) -> Callable[[Case, Answer], float]:
+    """Loads the function that a scorer names.
+
+    Raises:
+        FormatError: the scorer names no function, or it cannot be loaded.
+        IntegrityError: the file is not the one that the suite was read with.
+    """
+    name, function_name = scorer.options.get("path"), scorer.options.get("function", "score")
+    if not isinstance(name, str) or not isinstance(function_name, str):
+        raise FormatError(
+            f"scorer {scorer.name} names no code", hint="write `path: scorers.py` beside its type"
+        )
+    function, code = load_function(folder / name, function_name)
+    if scorer.code is not None and scorer.code != code:
+        raise IntegrityError(
+            f"scorer {scorer.name}: {name} is {digest.short(code)}, "
+            f"the suite says {digest.short(scorer.code)}",
+            hint="run the eval again after the file has settled",
+        )
+
+    def call(case: Case, answer: Answer) -> float:
+        try:
+            return read(function(answer.output, case.to_dict(), asdict(answer)))
+        except FormatError:
+            raise
+        except Exception as err:  # foreign code: whatever it raises, it could not tell
+            raise FormatError(one_line(f"{type(err).__name__}: {err}")) from err
+
+    return call
+
+
+def read(value: Any) -> float:
+    """Reads what a scorer returned.
+
+    Raises:
+        FormatError: it is not a score from 0 to 1.
+    """
+    if isinstance(value, Mapping):
+        if "score" not in value:
+            raise FormatError("the object that it returned has no score")
+        value = value["score"]
+    if isinstance(value, bool | int | float) and 0 <= value <= 1:
+        return float(value)
+    raise FormatError(one_line(f"returned {value!r}, not a score from 0 to 1"))

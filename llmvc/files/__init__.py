@@ -1,0 +1,1 @@
+"""What users write: manifests, suites, datasets and the configuration, read strictly."""

@@ -1,0 +1,1 @@
+"""Verdicts: arithmetic on stored numbers, without statistics, files or a clock."""

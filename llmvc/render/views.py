@@ -1,0 +1,287 @@
+"""What each command shows in a terminal."""
+
+from difflib import unified_diff
+from typing import TYPE_CHECKING
+
+from llmvc.core import canon
+from llmvc.core.bundle import SECTIONS
+from llmvc.core.diff import ABSENT, Change
+from llmvc.core.digest import short
+from llmvc.core.release import Release
+from llmvc.core.report import ARMS, Estimate, MetricVerdict, Report, Verdict
+from llmvc.core.version import Version
+from llmvc.render.text import paint, table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from llmvc.app.appending import Moved
+    from llmvc.app.history import Log, Shown
+    from llmvc.app.hooks import Checked
+    from llmvc.app.revisions import Resolved
+    from llmvc.app.versioning import BundleState, Committed, EnvironmentState
+    from llmvc.store.sync import FetchResult, PushResult
+
+
+def committed(done: "Committed") -> str:
+    """Shows a version: its digest, how each section moved, and what is served beside it."""
+    sections = "  ".join(f"{name} {mark}" for name, mark in done.sections.items())
+    serving = ", ".join(f"{env} is {short(item)}" for env, item in sorted(done.serving.items()))
+    return f"{done.name}  {short(done.digest)}  {sections}" + (
+        f"      ({serving})" if serving else ""
+    )
+
+
+def status(states: "Iterable[BundleState]") -> str:
+    """Shows bundles, each with a line for what every environment serves."""
+    blocks: list[str] = []
+    for state in states:
+        note = "committed" if state.committed else "not committed"
+        head = f"{state.name}  {short(state.digest)}  {note}  {state.path or '(no manifest here)'}"
+        if state.problem is not None:
+            head = f"{state.name}  cannot be read: {state.problem}"
+        rows = [
+            (env.env, short(env.to), f"release {env.seq}, {env.kind}", " ".join(_marks(state, env)))
+            for env in state.environments
+        ]
+        blocks.append("\n".join(filter(None, [head, table(rows, indent="  ")])))
+    return "\n".join(blocks)
+
+
+def _marks(state: "BundleState", env: "EnvironmentState") -> list[str]:
+    marks = ["= working tree"] if env.to == state.digest else []
+    if not env.proven:
+        marks.append("UNPROVEN")
+    if env.behind:
+        marks.append("BEHIND the remote: llmvc fetch")
+    return marks
+
+
+def log(found: "Log", *, colored: bool) -> str:
+    """Shows a history, newest first."""
+    if found.releases:
+        return table(_release_row(item, colored=colored) for item in found.releases)
+    serving = found.serving or {}
+    return table(_version_row(item, serving.get(item.bundle, ())) for item in found.versions)
+
+
+def _release_row(item: Release, *, colored: bool) -> tuple[str, ...]:
+    notes = [] if item.proven else [paint("UNPROVEN", "inconclusive", colored=colored)]
+    if item.report is not None:
+        notes.append(f"report {short(item.report)}")
+    if item.reason:
+        notes.append(f'"{item.reason}"')
+    move = f"{short(item.from_)} -> {short(item.to)}"
+    return str(item.seq), item.kind, move, item.time, item.actor, "  ".join(notes)
+
+
+def _version_row(item: Version, envs: tuple[str, ...]) -> tuple[str, ...]:
+    where = item.source.commit[:10] if item.source.commit else "unborn"
+    dirty = "+edits" if item.source.dirty else ""
+    marks = f"[{', '.join(envs)}]" if envs else ""
+    return short(item.bundle), item.time, item.author, f"git {where}{dirty}", marks, item.message
+
+
+def moved(done: "Moved", *, dry_run: bool) -> str:
+    """Shows a move: old and new digest, and what stands behind it."""
+    item = done.release
+    where = f"{item.bundle}/{item.env}"
+    if not done.written and not dry_run:
+        return f"{where}  {short(item.to)}  served already, nothing to do"
+    lines = [f"{where}  {short(item.from_)} -> {short(item.to)}  release {item.seq}, {item.kind}"]
+    if item.report is not None:
+        lines.append(f"  evidence  report {short(item.report)}")
+    if not item.proven:
+        lines.append("  UNPROVEN  no passing evidence stands behind this version")
+    lines += [f"  {note}" for note in (done.suite_note, done.pushed) if note]
+    if dry_run:
+        lines.append("  dry run: nothing was written")
+    return "\n".join(lines)
+
+
+def verdict(report: Report, judged: Verdict, *, colored: bool) -> str:
+    """Shows one line a metric and the verdict, as a reviewer reads it."""
+    verdicts = {item.metric: item for item in judged.metrics}
+    rows = [
+        _metric_row(item, verdicts.get(item.metric), colored=colored) for item in report.estimates
+    ]
+    lines = [table(rows)]
+    told = paint(judged.verdict, judged.verdict, colored=colored)
+    lines.append(f"verdict: {told}  {judged.reason}")
+    if judged.settle:
+        lines.append(f"  what would settle it: {judged.settle}")
+    lines += _failed(report)
+    if report.recorded:
+        lines.append("  recorded: outputs were replayed from recordings of real calls")
+    return "\n".join(lines)
+
+
+def _failed(report: Report) -> list[str]:
+    """Shows how many runs have an error, and one of them."""
+    errors = [
+        f"case {case.id} run {run.run}, {arm}: {run.error}"
+        for case in report.cases
+        for arm in ARMS
+        for run in getattr(case, arm)
+        if run.error is not None
+    ]
+    return [f"  {len(errors)} runs have an error, such as {errors[0]}"] if errors else []
+
+
+def _metric_row(item: Estimate, judged: MetricVerdict | None, *, colored: bool) -> tuple[str, ...]:
+    decided = judged.verdict if judged and judged.gate else "watched"
+    reason = judged.reason if judged else (item.reason or "")
+    arms = f"{_value(item, item.baseline)} -> {_value(item, item.candidate)}"
+    if item.baseline is None:
+        arms = _value(item, item.candidate)
+    return (item.metric, arms, _effect(item), paint(decided, decided, colored=colored), reason)
+
+
+def _value(item: Estimate, value: float | None) -> str:
+    if value is None:
+        return "-"
+    if item.kind == "cost":
+        return f"${value:.6f}".rstrip("0").rstrip(".") if value < 0.01 else f"${value:.4f}"
+    return f"{value:.3f}s" if item.kind == "latency" else f"{value:.3f}"
+
+
+def _effect(item: Estimate) -> str:
+    if item.estimate is None:
+        low, high = item.arm_low, item.arm_high
+        return f"[{low:.3f}, {high:.3f}]" if low is not None and high is not None else "-"
+    if item.kind == "score":
+        ends = (
+            f"[{item.low:+.3f}, {item.high:+.3f}]"
+            if item.low is not None and item.high is not None
+            else ""
+        )
+        return f"{item.estimate:+.3f}  {ends}"
+    ends = (
+        f"[{item.low:.2f}, {item.high:.2f}]"
+        if item.low is not None and item.high is not None
+        else ""
+    )
+    return f"x{item.estimate:.2f}  {ends}"
+
+
+def checked(item: "Checked") -> str:
+    """Shows what the pre-push hook found about one bundle."""
+    head = f"llmvc: {item.bundle} at {item.commit[:10]}, against {item.env}: {item.note}"
+    if item.report is None or item.verdict is None:
+        return head
+    return f"{head}\n{verdict(item.report, item.verdict, colored=False)}"
+
+
+def diff(old: "Resolved", new: "Resolved", changes: tuple[Change, ...], *, colored: bool) -> str:
+    """Shows changes by section; texts as unified lines."""
+    lines = [f"{old.label} {short(old.bundle.digest)} -> {new.label} {short(new.bundle.digest)}"]
+    section = ""
+    for change in changes:
+        if change.section != section:
+            section = change.section
+            lines.append(f"{section}")
+        lines += _change(change, colored=colored)
+    return "\n".join(lines)
+
+
+def _change(change: Change, *, colored: bool) -> list[str]:
+    old, new = change.old, change.new
+    if (
+        isinstance(old, str)
+        and isinstance(new, str)
+        and ("\n" in old or "\n" in new or len(old) > 60)
+    ):
+        return [f"  {change.where}", *_text_diff(old, new, colored=colored)]
+    lines = [f"  {change.where}"]
+    if old is not ABSENT:
+        lines.append(paint(f"    - {_json(old)}", "removed", colored=colored))
+    if new is not ABSENT:
+        lines.append(paint(f"    + {_json(new)}", "added", colored=colored))
+    return lines
+
+
+def _text_diff(old: str, new: str, *, colored: bool) -> list[str]:
+    before, after = old.split("\n"), new.split("\n")
+    lines: list[str] = []
+    for line in list(unified_diff(before, after, lineterm="", n=1))[2:]:
+        color = {"-": "removed", "+": "added"}.get(line[:1], "dim")
+        lines.append(paint(f"    {line}", color, colored=colored))
+    return lines
+
+
+def _json(value: object) -> str:
+    return canon.encode(value).decode("utf-8")  # type: ignore[arg-type]  # ABSENT was handled
+
+
+def shown(found: "Shown") -> str:
+    """Shows one stored object."""
+    import json  # noqa: PLC0415 (canonical JSON has no layout for people)
+
+    head = f"{found.kind}  {found.digest}"
+    if found.resolved is None:
+        return f"{head}\n{json.dumps(found.value, indent=2, ensure_ascii=False)}"
+    lines = [head]
+    item = found.resolved.release
+    if item is not None:
+        lines.append("  ".join(_release_row(item, colored=False)))
+    for name in SECTIONS:
+        members = found.resolved.bundle.section(name)
+        if members:
+            lines.append(f"\n[{name}]")
+            lines += [_member(key, value) for key, value in members.items()]
+    return "\n".join(lines)
+
+
+def _member(name: str, value: canon.Json) -> str:
+    import json  # noqa: PLC0415
+
+    if name == "messages" and isinstance(value, list):
+        parts = [
+            f"{message.get('role')}:\n{message.get('content')}"
+            for message in value
+            if isinstance(message, dict)
+        ]
+        return "\n".join(parts)
+    return f"{name}: {json.dumps(value, indent=2, ensure_ascii=False)}"
+
+
+def pushed(done: "PushResult") -> str:
+    """Shows what a push did."""
+    lines = [
+        f"{done.remote}: store {'is there already' if done.store == 'current' else done.store}"
+    ]
+    for item in done.envs:
+        if item.status != "refused":
+            lines.append(f"  {item.bundle}/{item.env}  {item.status}")
+            continue
+        lines.append(f"  {item.bundle}/{item.env}  NOT PUSHED: {item.reason}")
+        lines += _winner(item.winner, f"{item.bundle}/{item.env}") if item.winner else []
+    lines += [f"  PROBLEM {item.ref}: {item.what}\n    -> {item.hint}" for item in done.notices]
+    return "\n".join(lines)
+
+
+def fetched(done: "FetchResult") -> str:
+    """Shows what a fetch brought."""
+    lines = [f"{done.remote}: {len(done.moved)} refs moved"]
+    lines += [f"  {item.ref.removeprefix('refs/llmvc/')}" for item in done.moved]
+    lines += [f"  PROBLEM {item.ref}: {item.what}\n    -> {item.hint}" for item in done.notices]
+    for item in done.diverged:
+        name = f"{item.bundle}/{item.env}"
+        lines.append(
+            f"  {name}  DIVERGED: the remote does not have {len(item.ours)} releases of ours"
+        )
+        lines += _winner(item.winner, name)
+    return "\n".join(lines)
+
+
+def _winner(won: Release, name: str) -> list[str]:
+    return [
+        f"    the winner is release {won.seq} by {won.actor}: {won.kind} to {short(won.to)}",
+        f"    -> llmvc fetch --drop {name} takes it, then measure against it",
+    ]
+
+
+def dropped(releases: tuple[Release, ...]) -> str:
+    """Shows the releases that were given up."""
+    rows = [_release_row(item, colored=False) for item in releases]
+    return "dropped:\n" + table(rows, indent="  ") if rows else "nothing to drop"

@@ -1,0 +1,250 @@
+"""One environment's releases: a line of commits on `refs/llmvc/env/<bundle>/<env>`.
+
+- Linear, one parent, fast-forward only; what may follow what is `core.release`'s business.
+- A commit's tree carries all that its release needs, so that this ref alone can be served.
+- Whatever is read is hashed and must be what the release says.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from llmvc.core import digest
+from llmvc.core import release as rules
+from llmvc.core.digest import Digest
+from llmvc.core.names import env_ref
+from llmvc.core.release import Release
+from llmvc.errors import FormatError, IntegrityError
+from llmvc.store.backend import Backend
+from llmvc.store.refs import Change
+
+RECORD: Final = "release.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Tip:
+    """The newest release and the commit that holds it."""
+
+    oid: str
+    release: Release
+
+
+class EnvChain:
+    """Reads and extends one environment, or a tracking copy of it."""
+
+    def __init__(self, backend: Backend, bundle: str, env: str, *, ref: str | None = None) -> None:
+        self._backend = backend
+        self.bundle = bundle
+        self.env = env
+        self.ref = ref or env_ref(bundle, env)
+
+    def tip(self) -> Tip | None:
+        """Returns the newest release; None if nothing was released.
+
+        Raises:
+            IntegrityError: the commit holds no release of this environment.
+        """
+        oid = self._backend.refs.read(self.ref)
+        return self.at(oid) if oid else None
+
+    def at(self, oid: str) -> Tip:
+        """Returns the release that a commit of this chain holds.
+
+        Raises:
+            IntegrityError: it holds none.
+        """
+        data = self._backend.reader.blob(f"{oid}:{RECORD}")
+        if data is None:
+            raise IntegrityError(f"{self.ref} names {oid}, which holds no {RECORD}")
+        return Tip(oid, self._own(data))
+
+    def releases(self, tip: str | None = None) -> tuple[Release, ...]:
+        """Returns all releases, oldest first, after checking every rule of the chain.
+
+        Args:
+            tip: the commit to end with; by default where the ref stands now.
+
+        Raises:
+            IntegrityError: the chain is forked, cut or breaks a rule.
+        """
+        return tuple(item.release for item in self.tips(tip))
+
+    def tips(self, tip: str | None = None) -> tuple[Tip, ...]:
+        """Returns all releases with their commits; see `releases`."""
+        oids = self._line(tip)
+        try:
+            found = rules.check(self._records(oids))
+        except FormatError as err:
+            raise IntegrityError(f"{self.ref}: {err}") from err
+        if found:
+            self._check_name(found[-1])
+        return tuple(map(Tip, oids, found))
+
+    def newest(self, count: int, tip: str | None = None) -> tuple[Release, ...]:
+        """Returns the last few releases, oldest first, after checking that they follow each other.
+
+        Raises:
+            IntegrityError: they do not.
+        """
+        records = self._records(self._line(tip, count=count))
+        found = tuple(self._own(data) for data in records)
+        for before, after, data in zip(found, found[1:], records, strict=False):
+            if (after.seq, after.previous) != (before.seq + 1, digest.of_bytes(data)):
+                raise IntegrityError(f"{self.ref}: release {after.seq} does not follow its parent")
+        return found
+
+    def since(self, base: str, tip: str) -> tuple[Release, ...]:
+        """Returns the releases of one commit's chain that another's lacks, oldest first."""
+        out = self._backend.git.run("rev-list", "--reverse", tip, f"^{base}", "--")
+        return tuple(self._own(data) for data in self._records(out.decode().split()))
+
+    def verify(self, tip: str) -> tuple[Release, ...]:
+        """Returns all releases up to a commit, after checking its files as well; see `releases`.
+
+        Raises:
+            IntegrityError: the chain breaks a rule, or a file is not what the record names.
+        """
+        found, end = self.releases(tip), self.at(tip)
+        for name in files_of(end.release):
+            if self.blob(name, end) is None:
+                raise IntegrityError(f"{self.ref} release {end.release.seq} lacks its {name}")
+        return found
+
+    def blob(self, name: str, at: Tip | None = None) -> bytes | None:
+        """Returns a file of the newest release's tree; None if it has none of that name.
+
+        Args:
+            name: `release.json`, `bundle.json`, `policy.json`, `suite.json`, `report.json` or
+                `o/` and 64 hex characters.
+            at: the release to look into instead of the newest.
+
+        Raises:
+            IntegrityError: the bytes are not those that the release names.
+        """
+        tip = at or self.tip()
+        data = self._backend.reader.blob(f"{tip.oid}:{name}") if tip else None
+        if tip is None or data is None:
+            return None
+        right = named(tip.release, name)
+        if right is not None and digest.of_bytes(data) != right:
+            raise IntegrityError(
+                f"{self.ref} release {tip.release.seq}: {name} is not {right}, as its record says"
+            )
+        return data
+
+    def append(
+        self,
+        tip: Tip | None,
+        release: Release,
+        blobs: Mapping[str, bytes],
+        *,
+        author: str,
+        time: datetime,
+    ) -> str:
+        """Appends a release, if the ref still stands where `tip` says.
+
+        Args:
+            tip: what the release was made upon; None for the first.
+            release: what to append.
+            blobs: files of the commit's tree beside the record; see `blob`.
+            author: `Name <email>`.
+            time: when, aware.
+
+        Returns:
+            The new commit's id.
+
+        Raises:
+            RefMoved: the ref moved meanwhile, or its lock stays taken.
+            IntegrityError: the release does not follow `tip`, or a file is not what it names.
+            StoreError: git or the disk refused.
+        """
+        from llmvc.store.objects import Stamp, message  # noqa: PLC0415 (dulwich, to write)
+
+        self._check_append(tip, release, blobs)
+        pack = self._backend.new_pack()
+        files = {name: pack.blob(data) for name, data in blobs.items()}
+        files[RECORD] = pack.blob(release.to_bytes())
+        tree = self._backend.trees.plant(pack, None, files)
+        what = f"{self.bundle}/{self.env} {release.seq}: {release.kind}"
+        served = f"{digest.short(release.from_)} -> {digest.short(release.to)}"
+        text = message(
+            f"{what} {served}",
+            {
+                "Llmvc-Kind": release.kind,
+                "Llmvc-Seq": str(release.seq),
+                "Llmvc-From": release.from_ or "-",
+                "Llmvc-To": release.to,
+            },
+        )
+        old = tip.oid if tip else None
+        commit = pack.commit(tree, (old,) if old else (), Stamp.of(author, time), text)
+        self._backend.land(pack, Change(self.ref, old, commit), f"llmvc: {what}")
+        return commit
+
+    def _check_append(self, tip: Tip | None, release: Release, blobs: Mapping[str, bytes]) -> None:
+        self._check_name(release)
+        parent = tip.release if tip else None
+        follows = (parent.seq + 1, parent.digest, parent.to) if parent else (1, None, None)
+        if (release.seq, release.previous, release.from_) != follows:
+            raise IntegrityError(f"{self.ref}: release {release.seq} does not follow its parent")
+        for name in {*files_of(release), *blobs}:
+            right = named(release, name)
+            if right is None or name not in blobs or digest.of_bytes(blobs[name]) != right:
+                raise IntegrityError(f"{self.ref}: {name} is not what release {release.seq} names")
+
+    def _own(self, data: bytes) -> Release:
+        try:
+            found = Release.from_bytes(data)
+        except FormatError as err:
+            raise IntegrityError(f"{self.ref}: {err}") from err
+        self._check_name(found)
+        return found
+
+    def _check_name(self, release: Release) -> None:
+        if (release.bundle, release.env) != (self.bundle, self.env):
+            raise IntegrityError(f"{self.ref} holds a release of {release.bundle}/{release.env}")
+
+    def _line(self, tip: str | None, *, count: int | None = None) -> Sequence[str]:
+        """Returns the chain's commits, oldest first."""
+        end = tip or self._backend.refs.read(self.ref)
+        if end is None:
+            return ()
+        limit = () if count is None else (f"--max-count={count}",)
+        out = self._backend.git.run("rev-list", "--parents", *limit, end, "--")
+        lines = [line.split() for line in reversed(out.decode().splitlines())]
+        for oid, *parents in lines:
+            if len(parents) > 1:
+                raise IntegrityError(f"{self.ref}: commit {oid} has {len(parents)} parents")
+        return tuple(line[0] for line in lines)
+
+    def _records(self, oids: Sequence[str]) -> list[bytes]:
+        found = self._backend.reader.many(f"{oid}:{RECORD}" for oid in oids)
+        records: list[bytes] = []
+        for oid, item in zip(oids, found, strict=True):
+            if item is None or item.kind != "blob":
+                raise IntegrityError(f"{self.ref}: commit {oid} holds no {RECORD}")
+            records.append(item.data)
+        return records
+
+
+def files_of(release: Release) -> tuple[str, ...]:
+    """Returns the files that a release's tree must have beside its record."""
+    return (
+        "bundle.json",
+        "policy.json",
+        *(("suite.json",) if release.suite else ()),
+        *(("report.json",) if release.report else ()),
+    )
+
+
+def named(release: Release, name: str) -> Digest | None:
+    """Returns the digest that a release demands of a file; None if it demands none."""
+    if name.startswith("o/"):
+        return digest.parse(f"b3:{name[2:]}")
+    return {
+        "bundle.json": release.to,
+        "policy.json": release.policy,
+        "suite.json": release.suite,
+        "report.json": release.report,
+    }.get(name)

@@ -1,0 +1,237 @@
+"""Looking at everything that llmvc keeps in Git, and listing what is wrong with it.
+
+In this order: git's own view of connectivity, the store (path = digest, canonical form), the
+environments (the chain's rules, the files that each record names), remotes, leftover locks.
+Nothing is raised for what is found broken, and nothing is repaired.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from llmvc.core import canon, digest
+from llmvc.core.names import ENV_PREFIX, STORE_REF
+from llmvc.core.release import Release
+from llmvc.core.report import Report
+from llmvc.errors import FormatError, IntegrityError, LlmvcError
+from llmvc.store.chain import RECORD, EnvChain, files_of, named
+from llmvc.store.exchange import name_of
+from llmvc.store.git import reason
+from llmvc.store.reader import Object
+from llmvc.store.refs import is_ancestor
+from llmvc.store.repository import Repository
+from llmvc.store.settings import SEEN
+from llmvc.store.trees import FILE
+from llmvc.store.versions import FORMAT, FORMAT_PATH, digest_at
+
+_AT_ONCE: Final = 100
+_OURS: Final = ("refs/llmvc", "refs/llmvc-seen")
+_HINT: Final = "fetch a good copy: llmvc fetch; or restore it from another clone"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong.
+
+    Attributes:
+        where: the ref, path or object.
+        what: what is wrong with it.
+        hint: what to do.
+    """
+
+    where: str
+    what: str
+    hint: str = ""
+
+
+def fsck(repo: Repository) -> tuple[Problem, ...]:
+    """Returns all problems found, in the order of the checks; nothing if all is well."""
+    checks: tuple[Callable[[Repository], Iterator[Problem]], ...] = (
+        _connectivity,
+        _store,
+        _environments,
+        _remotes,
+        _locks,
+    )
+    found: list[Problem] = []
+    for check in checks:
+        try:
+            found.extend(check(repo))
+        except LlmvcError as err:
+            found.append(Problem("refs/llmvc", str(err), err.hint))
+    return tuple(found)
+
+
+def _connectivity(repo: Repository) -> Iterator[Problem]:
+    tips = sorted(set(repo.backend.refs.under(*_OURS).values()))
+    if not tips:
+        return
+    args = ("rev-list", "--objects", "--verify-objects", "--quiet", "--stdin")
+    result = repo.git.call(*args, stdin=_lines(tips))
+    if result.code or result.err:
+        yield Problem("refs/llmvc", f"git misses objects: {reason(result.err)}", _HINT)
+        return
+    commits = repo.git.run("rev-list", "--stdin", stdin=_lines(tips)).decode().split()
+    for oid, item in _read(repo, commits):
+        # git compares trees and blobs with their ids above, but takes commits as they are.
+        data = b"" if item is None else item.data
+        if hashlib.new(repo.backend.object_format, _header(data) + data).hexdigest() != oid:
+            yield Problem(oid, "is not the commit that its id says", _HINT)
+
+
+def _store(repo: Repository) -> Iterator[Problem]:
+    tip = repo.backend.refs.read(STORE_REF)
+    if tip is None:
+        return
+    by_id: dict[str, list[str]] = {}
+    for path, entry in repo.backend.trees.walk(tip):
+        if entry.mode != FILE:
+            yield Problem(f"{STORE_REF}:{path}", f"has mode {entry.mode:o}", _HINT)
+        by_id.setdefault(entry.oid, []).append(path)
+    if [FORMAT_PATH] not in by_id.values():
+        yield Problem(f"{STORE_REF}:{FORMAT_PATH}", "is missing", _HINT)
+    for oid, item in _read(repo, by_id):
+        if item is None or item.kind != "blob":
+            yield Problem(f"{STORE_REF}:{by_id[oid][0]}", f"git has no blob {oid}", _HINT)
+            continue
+        for path in by_id[oid]:
+            what = _stored(path, item.data)
+            if what:
+                yield Problem(f"{STORE_REF}:{path}", what, _HINT)
+
+
+def _stored(path: str, data: bytes) -> str | None:
+    """Returns what is wrong with a file of the store."""
+    if path == FORMAT_PATH:
+        return None if data == FORMAT else f"is an unknown format: {data[:40]!r}"
+    try:
+        right = digest_at(path)
+    except LlmvcError as err:
+        return str(err)
+    own = digest.of_bytes(data)
+    if own != right:
+        return f"holds {own}, not what its path says"
+    return None if canonical(data) else "is not in canonical form"
+
+
+def canonical(data: bytes) -> bool:
+    """Tells whether bytes are canonical JSON, or no object of ours at all (an asset)."""
+    if not data.startswith(b"{"):
+        return True
+    try:
+        value = canon.decode(data)
+        ours = isinstance(value, dict) and "llmvc" in value
+        return not ours or canon.encode(value) == data
+    except FormatError:
+        return b'"llmvc":"' not in data
+
+
+def _environments(repo: Repository) -> Iterator[Problem]:
+    for ref in repo.backend.refs.under(ENV_PREFIX.rstrip("/")):
+        name = name_of(ref)
+        if name is None:
+            yield Problem(ref, "is no environment of a bundle")
+            continue
+        try:
+            yield from _chain(repo, repo.chain(*name))
+        except LlmvcError as err:
+            yield Problem(ref, str(err), err.hint or _HINT)
+
+
+def _chain(repo: Repository, chain: EnvChain) -> Iterator[Problem]:
+    wanted: dict[str, list[tuple[Release, str]]] = {}
+    for tip in chain.tips():
+        files = {path: entry.oid for path, entry in repo.backend.trees.walk(tip.oid)}
+        for name in files_of(tip.release):
+            if name not in files:
+                yield Problem(chain.ref, f"release {tip.release.seq} lacks its {name}", _HINT)
+        for name, oid in files.items():
+            wanted.setdefault(oid, []).append((tip.release, name))
+    for oid, item in _read(repo, wanted):
+        for release, name in wanted[oid]:
+            what = f"git has no blob {oid}" if item is None else _released(release, name, item.data)
+            if what:
+                yield Problem(f"{chain.ref}:{name}", f"release {release.seq}: {what}", _HINT)
+
+
+def _released(release: Release, name: str, data: bytes) -> str | None:
+    """Returns what is wrong with a file of a release."""
+    try:
+        right = named(release, name)
+        if right is None:
+            return None if name == RECORD else "the release does not name this file"
+        own = digest.of_bytes(data)
+        if own != right:
+            return f"holds {own}, its record says {right}"
+        if not canonical(data):
+            return "is not in canonical form"
+        return _asked(release, Report.from_bytes(data)) if name == "report.json" else None
+    except FormatError as err:
+        return str(err)
+
+
+def _asked(release: Release, report: Report) -> str | None:
+    """Returns what is wrong with what a release's report is about."""
+    question = (report.candidate, report.baseline, report.suite)
+    if question != (release.to, release.from_, release.suite):
+        return "the report answers another question than this release asks"
+    return None
+
+
+def _remotes(repo: Repository) -> Iterator[Problem]:
+    refs = repo.backend.refs.under(ENV_PREFIX.rstrip("/"), SEEN.rstrip("/"))
+    for ref, seen in refs.items():
+        remote, middle, rest = ref.removeprefix(SEEN).rpartition("/env/")
+        if not ref.startswith(SEEN) or not middle:
+            continue
+        local = refs.get(f"{ENV_PREFIX}{rest}")
+        if local is None or is_ancestor(repo.git, seen, local):
+            continue
+        behind = is_ancestor(repo.git, local, seen)
+        what = "was moved back behind" if behind else "has left"
+        yield Problem(
+            f"{ENV_PREFIX}{rest}",
+            f"{what} what remote {remote} was last seen to have ({seen[:12]})",
+            f"llmvc fetch {remote}" if behind else "llmvc push shows the remote's release",
+        )
+
+
+def _locks(repo: Repository) -> Iterator[Problem]:
+    places = (
+        (repo.common_dir, "packed-refs.lock"),
+        (repo.common_dir / "refs", "llmvc*/**/*.lock"),
+        (repo.backend.object_dir, "??/*.lock"),
+    )
+    for folder, pattern in places:
+        for path in sorted(folder.glob(pattern)):
+            yield Problem(
+                str(path), "is a lock that a killed process left", f"if git is idle: rm '{path}'"
+            )
+
+
+def _read(repo: Repository, oids: Iterable[str]) -> Iterator[tuple[str, Object | None]]:
+    """Yields every object; None for one that is missing or damaged."""
+    rest = list(oids)
+    while rest:
+        chunk, rest = rest[:_AT_ONCE], rest[_AT_ONCE:]
+        try:
+            found = list(repo.backend.reader.many(chunk))
+        except (IntegrityError, FormatError):
+            found = [_one(repo, oid) for oid in chunk]
+        yield from zip(chunk, found, strict=True)
+
+
+def _one(repo: Repository, oid: str) -> Object | None:
+    try:
+        return repo.backend.reader.get(oid)
+    except (IntegrityError, FormatError):
+        return None
+
+
+def _header(data: bytes) -> bytes:
+    return b"commit %d\0" % len(data)
+
+
+def _lines(words: Iterable[str]) -> bytes:
+    return "".join(f"{word}\n" for word in words).encode()

@@ -1,0 +1,217 @@
+"""Prices and budgets: what a run cost, and what must not be started."""
+
+import json
+
+import pytest
+
+from llmvc.core import canon
+from llmvc.errors import ConfigError, FormatError, ProviderError
+from llmvc.evals import budget, runner
+from llmvc.evals.budget import Budget
+from llmvc.evals.plan import Arm
+from llmvc.evals.prices import SHIPPED, Prices
+from llmvc.evals.providers.base import Answer
+from llmvc.evals.runs import RunCache
+from tests.unit.evals.world import Clock, Fake, bundle, cases, measure, suite
+
+USAGE = Answer(output="a0", input_tokens=1000, output_tokens=100, cached_tokens=400)
+MINE = {
+    "cheap": {"litellm_provider": "fake", "input_cost_per_token": 1e-3, "output_cost_per_token": 1e-2},
+    "fake/cached": {
+        "input_cost_per_token": 1e-3,
+        "output_cost_per_token": 1e-2,
+        "cache_read_input_token_cost": 1e-4,
+    },
+    "fake/zero": {"input_cost_per_token": 0, "output_cost_per_token": 0},
+    "fake/own": {"input_cost_per_token": 0, "output_cost_per_token": 0, "self_hosted": True},
+    "sample_spec": {"input_cost_per_token": 0.0, "mode": "one of: chat, embedding"},
+}
+
+
+@pytest.fixture
+def prices(tmp_path):
+    path = tmp_path / "prices.json"
+    path.write_text(json.dumps(MINE))
+    return Prices.load(path)
+
+
+def test_the_shipped_table_is_dated_and_free_only_where_it_says_self_hosted():
+    table = json.loads(SHIPPED.read_text())
+    prices = Prices.load()
+    assert prices.date == table["date"]
+    assert len(prices.models) >= 12
+    for name, entry in table["models"].items():
+        assert entry["source_date"] <= table["date"]
+        found = prices.find(*name.split("/", 1))
+        assert found.free == bool(entry.get("self_hosted")), name
+    assert prices.find("local", "smollm2-135m-instruct-q4_1").of(1000, 1000) == 0
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "usd"),
+    [("fake", "cheap", 2.0), ("fake", "cached", 0.6 + 0.04 + 1.0), ("fake", "own", 0.0)],
+)
+def test_cost_of_a_usage(prices, provider, model, usd):
+    assert prices.find(provider, model).cost(USAGE) == pytest.approx(usd)
+
+
+@pytest.mark.parametrize(
+    ("provider", "model"),
+    [("fake", "nothing"), ("other", "cheap"), ("fake", "zero"), ("fake", "sample_spec"), ("", "")],
+)
+def test_a_price_that_is_not_known_is_none_and_never_zero(prices, provider, model):
+    assert prices.find(provider, model) is None
+
+
+def test_the_most_exact_name_counts_first(prices):
+    assert prices.find("fake", "cached", "cheap") == prices.find("fake", "cached")
+    assert prices.find("fake", "gone", "cheap") == prices.find("fake", "cheap")
+
+
+def test_usage_that_was_not_reported_has_no_cost(prices):
+    assert prices.find("fake", "cheap").cost(Answer(output="x", input_tokens=3)) is None
+
+
+def test_own_prices_replace_shipped_ones_and_change_the_digest(tmp_path):
+    path = tmp_path / "p.json"
+    entry = {"input_cost_per_token": 1, "output_cost_per_token": 1}
+    path.write_text(json.dumps({"date": "2099-01-01", "models": {"openai/gpt-4o": entry}}))
+    own = Prices.load(path)
+    assert own.find("openai", "gpt-4o").of(1, 1) == 2
+    assert own.find("openai", "gpt-4o-mini") == Prices.load().find("openai", "gpt-4o-mini")
+    assert own.describe()["date"] == "2099-01-01"
+    assert own.digest != Prices.load().digest == Prices.load().digest
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("{", "not JSON"),
+        ("[]", "not an object"),
+        ('{"models": []}', "models is not an object"),
+        ('{"m": {"input_cost_per_token": "1e-6"}}', "m has input_cost_per_token"),
+        ('{"m": {"output_cost_per_token": -1}}', "m has output_cost_per_token"),
+        ('{"m": {"output_cost_per_token": NaN}}', "not JSON|NaN"),
+    ],
+)
+def test_a_bad_price_table_is_refused(tmp_path, content, complaint):
+    path = tmp_path / "p.json"
+    path.write_text(content)
+    with pytest.raises(FormatError, match=complaint):
+        Prices.load(path)
+
+
+def test_a_price_table_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"gone\.json"):
+        Prices.load(tmp_path / "gone.json")
+
+
+def paid(model, reply=None, kind="openai", **changes):
+    provider = Fake(reply or (lambda _: USAGE))
+    provider.kind, provider.self_hosted = kind, False
+    members = {"model": {"provider": "fake", "id": model}, "decoding": {"max_output_tokens": 100}, **changes}
+    return [Arm("candidate", bundle(**members), provider)]
+
+
+def test_an_unknown_price_is_an_error_before_the_first_call(tmp_path, prices):
+    some = paid("nothing")
+    with pytest.raises(ProviderError, match="no price is known for the calls of candidate, fake/nothing"):
+        measure(some, tmp_path, prices=prices)
+    assert some[0].provider.asked == []
+    result = measure(some, tmp_path, prices=prices, limits=runner.Limits(allow_unpriced=True))
+    assert {run.cost_usd for case in result.cases for run in case.candidate} == {None}
+    assert result.prices is None
+
+
+def test_several_choices_cannot_be_priced_because_servers_count_one(tmp_path, prices):
+    with pytest.raises(ProviderError, match="no price is known"):
+        measure(paid("cheap", decoding={"n": 2}), tmp_path, prices=prices)
+    assert measure(paid("own", decoding={"n": 2}), tmp_path, prices=prices).cost_usd == 0
+
+
+def test_a_commands_usage_of_unknown_price_stops_at_the_first_answer(tmp_path, prices):
+    with pytest.raises(ProviderError, match="no price is known"):
+        measure(paid("nothing", kind="command"), tmp_path, prices=prices)
+    silent = paid("nothing", lambda _: Answer(output="x"), kind="command")
+    assert measure(silent, tmp_path / "2", prices=prices).cases[0].candidate[0].cost_usd is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "usd"),
+    [
+        (Answer(output="x", cost_usd=0.5, input_tokens=1, output_tokens=1), 0.5),
+        (Answer(output="x", calls=({"model": "cheap", "usage": {"input_tokens": 10, "output_tokens": 1}},) * 2), 0.04),
+        (Answer(output="x", calls=({"model": "cheap", "input_tokens": 10, "output_tokens": 1},)), 0.02),
+        (Answer(output="x", calls=({"model": "gone", "input_tokens": 10, "output_tokens": 1},)), None),
+        (Answer(output="x", calls=({"model": "cheap", "input_tokens": 10},)), None),
+        (Answer(output="x", calls=("text",)), None),
+    ],
+)
+def test_an_application_says_its_cost_itself_or_by_its_calls(prices, answer, usd):
+    (arm,) = paid("cheap", kind="python")
+    found = budget.cost_of(arm, answer, budget.price_of(arm, prices), prices)
+    assert found == (usd if usd is None else pytest.approx(usd))
+
+
+def test_the_report_names_the_table_only_if_a_cost_rests_on_it(tmp_path, prices):
+    assert measure(paid("cheap"), tmp_path, prices=prices).prices == prices.describe()
+    stated = paid("cheap", lambda _: Answer(output="x", cost_usd=0.1))
+    assert measure(stated, tmp_path / "2", prices=prices).prices is None
+
+
+def estimated(some, folder, prices, **limits):
+    with RunCache(folder / "runs") as cache:
+        return runner.estimate(
+            some, cases(), suite(), cache, runner.Limits(**limits), prices=prices, now=Clock()
+        )
+
+
+def test_the_estimate_counts_calls_and_bounds_their_cost(tmp_path, prices):
+    some = paid("cheap")
+    before = estimated(some, tmp_path, prices)
+    assert (before.total, before.cached, before.calls) == (6, 0, 6)
+    size = len(str([{"role": "system", "content": "Which team?"}, {"role": "user", "content": "q0"}]))
+    assert before.usd == pytest.approx(6 * (-(-size // 3) * 1e-3 + 100 * 1e-2), rel=0.01)
+    assert some[0].provider.asked == []
+    measure(some, tmp_path, prices=prices, rows=cases()[:2], by=suite())
+    after = estimated(some, tmp_path, prices)
+    assert (after.cached, after.calls) == (4, 2)
+    assert after.usd == pytest.approx(2 * 2.0)
+
+
+def test_an_estimate_over_the_limit_is_refused_before_the_first_call(tmp_path, prices):
+    some = paid("cheap")
+    with pytest.raises(ConfigError, match=r"6 calls would cost about \$6\.\d\d, over the limit of \$1\.00"):
+        measure(some, tmp_path, prices=prices, limits=runner.Limits(max_usd=1))
+    assert some[0].provider.asked == []
+
+
+def test_spending_more_than_estimated_stops_the_eval_and_keeps_every_row(tmp_path, prices):
+    some = paid("cheap", decoding={"max_output_tokens": 1})
+    limits = runner.Limits(concurrency=1, max_usd=4.5)
+    result = measure(some, tmp_path, prices=prices, limits=limits)
+    assert result.stopped == "$6.00 of $4.50 are spent" or result.stopped.startswith("$4.")
+    assert result.cost_usd <= 4.5 + 2
+    rows = [run for case in result.cases for run in case.candidate]
+    assert len(rows) == 6
+    missing = [run for run in rows if run.run_id is None]
+    assert len(missing) == 6 - result.called > 0
+    assert {run.error for run in missing} == {f"not run: {result.stopped}"}
+    assert {run.scores["right"] for run in missing} == {None}
+    rest = measure(some, tmp_path, prices=prices)
+    assert (rest.reused, rest.called, rest.stopped) == (result.called, 6 - result.called, None)
+
+
+def test_a_budget_sets_aside_what_is_under_way():
+    money = Budget(1.0)
+    assert money.admit(0.6) is None
+    assert money.admit(0.6) == "$0.00 of $1.00 are spent"
+    money.settle(0.6, 0.1)
+    assert money.admit(0.6) is None
+    money.settle(0.6, None)
+    assert money.spent == pytest.approx(0.7)
+    assert Budget(None).admit(1e9) is None
+
+
+def test_prices_have_a_canonical_form():
+    assert canon.encode(dict(Prices.load().models))

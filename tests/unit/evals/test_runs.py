@@ -1,0 +1,163 @@
+"""The run cache: what is kept, what is found again, and what harm it survives."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llmvc.core import canon, digest
+from llmvc.errors import StoreError
+from llmvc.evals import runs
+from llmvc.evals.providers.base import Answer
+from llmvc.evals.runs import RunCache
+
+REQUEST, CASE, BUNDLE = (digest.of_bytes(name) for name in (b"request", b"case", b"bundle"))
+CONNECTION = {"kind": "fake"}
+TIME = "2026-11-20T12:00:00.000Z"
+
+
+def keys(count=3):
+    return runs.keys(REQUEST, CASE, CONNECTION, count)
+
+
+def ledger(folder: Path, *, load=True):
+    found = RunCache(folder).ledger(BUNDLE, CONNECTION)
+    if load:
+        found.load(frozenset(keys()))
+    return found
+
+
+def only_file(folder: Path) -> Path:
+    (path,) = folder.iterdir()
+    return path
+
+
+@pytest.mark.parametrize("run", [0, 1, 9, 10, 123])
+def test_a_key_is_the_digest_of_its_canonical_parts(run):
+    parts = {"llmvc": "run/1", "request": REQUEST, "case": CASE, "connection": CONNECTION, "run": run}
+    assert runs.keys(REQUEST, CASE, CONNECTION, run + 1)[run] == digest.of_value(parts)
+
+
+def test_runs_are_found_again_with_all_they_hold(tmp_path):
+    answer = Answer(
+        output="ü\n",
+        input_tokens=3,
+        latency_s=0.25,
+        cost_usd=0.5,
+        model="m",
+        tool_calls=({"name": "f"},),
+        steps=("a",),
+        calls=({"model": "x"},),
+        time=TIME,
+    )
+    first = ledger(tmp_path)
+    entry = first.add(keys()[0], answer)
+    first.close()
+    again = ledger(tmp_path)
+    assert again.find(keys()[0]) == entry
+    assert again.find(keys()[1]) is None
+    line = only_file(tmp_path).read_bytes()
+    assert digest.of_bytes(line[:-1]) == entry.run_id
+    assert canon.encode(json.loads(line)) == line[:-1]
+
+
+def test_an_application_that_failed_is_kept_as_its_outcome(tmp_path):
+    first = ledger(tmp_path)
+    first.add(keys()[0], Answer(error="crashed", fault="application", time=TIME))
+    assert ledger(tmp_path).find(keys()[0]).answer.fault == "application"
+
+
+def test_the_newest_entry_of_a_key_counts_and_the_same_one_is_not_written_twice(tmp_path):
+    first = ledger(tmp_path)
+    for output in ("one", "two", "two"):
+        first.add(keys()[0], Answer(output=output, time=TIME))
+    assert ledger(tmp_path).find(keys()[0]).answer.output == "two"
+    assert only_file(tmp_path).read_bytes().count(b"\n") == 2
+
+
+def test_files_are_private(tmp_path):
+    folder = tmp_path / "deep" / "runs"
+    first = ledger(folder)
+    first.add(keys()[0], Answer(output="secret", time=TIME))
+    assert stat.S_IMODE(only_file(folder).stat().st_mode) == 0o600
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("cut", [1, 5, 60, 120])
+def test_a_torn_line_is_passed_over_and_does_not_spoil_the_next(tmp_path, cut):
+    first = ledger(tmp_path)
+    first.add(keys()[0], Answer(output="whole", time=TIME))
+    first.add(keys()[1], Answer(output="torn", time=TIME))
+    first.close()
+    path = only_file(tmp_path)
+    path.write_bytes(path.read_bytes()[:-cut])
+    second = ledger(tmp_path)
+    assert second.find(keys()[0]).answer.output == "whole"
+    second.add(keys()[2], Answer(output="after", time=TIME))
+    third = ledger(tmp_path)
+    assert third.find(keys()[2]).answer.output == "after"
+    assert (third.find(keys()[1]) is not None) == (cut == 1)
+
+
+@pytest.mark.parametrize(
+    "line", [b"", b"{}", b"[]", b"null", b"\xff\xfe", b'{"llmvc":"entry/2"}', b'{"llmvc":"entry/1"}', b"[" * 9999]
+)
+def test_a_line_that_is_not_an_entry_is_passed_over(tmp_path, line):
+    first = ledger(tmp_path)
+    first.add(keys()[0], Answer(output="a", time=TIME))
+    first.close()
+    path = only_file(tmp_path)
+    path.write_bytes(line + b"\n" + path.read_bytes())
+    assert ledger(tmp_path).find(keys()[0]).answer.output == "a"
+    assert runs.decode(line) is None
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_at_all_make_reading_fail(line):
+    assert runs.decode(line) is None
+
+
+def test_a_folder_that_cannot_be_made_is_one_clear_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot write run cache .*Not a directory"):
+        ledger(tmp_path / "file" / "runs", load=False).add(keys()[0], Answer(output="x", time=TIME))
+
+
+def test_a_full_disk_is_one_clear_error(tmp_path, monkeypatch):
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    first = ledger(tmp_path)
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(StoreError, match="No space left") as caught:
+        first.add(keys()[0], Answer(output="x", time=TIME))
+    assert "kept" in caught.value.hint
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from llmvc.core import digest
+from llmvc.evals import runs
+from llmvc.evals.providers.base import Answer
+me = sys.argv[2]
+keys = runs.keys(digest.of_bytes(b"request"), digest.of_bytes(b"case"), {"kind": "fake"}, 300)
+ledger = runs.RunCache(Path(sys.argv[1])).ledger(digest.of_bytes(b"bundle"), {"kind": "fake"})
+for key in keys:
+    ledger.add(key, Answer(output=me * 3000, time="2026-11-20T12:00:00.000Z"))
+"""
+
+
+def test_two_processes_may_write_one_ledger_at_once(tmp_path):
+    command = [sys.executable, "-c", WRITER, str(tmp_path)]
+    both = [subprocess.Popen([*command, name]) for name in ("a", "b")]
+    assert [process.wait(60) for process in both] == [0, 0]
+    lines = only_file(tmp_path).read_bytes().splitlines()
+    assert len(lines) == 600
+    assert {runs.decode(line).answer.output[0] for line in lines} == {"a", "b"}
