@@ -84,7 +84,7 @@ def append(
     if dry_run:
         return Moved(following, written=False)
     held = {"bundle.json": found.bundle.data, "policy.json": policy, **(blobs or {})}
-    suite = chain.blob("suite.json") if tip and following.suite else None
+    suite = chain.blob("suite.json", tip) if tip and following.suite else None
     if suite is not None:
         held.setdefault("suite.json", suite)
     for wanted in found.bundle.asset_digests():

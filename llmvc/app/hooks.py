@@ -103,10 +103,14 @@ def pre_push(ws: Workspace, remote: str, text: str, progress: OnProgress) -> tup
         progress: called after every run.
     """
     found: dict[tuple[str, str], _Changed] = {}
+    unread: list[Checked] = []
     for push in parse_pushes(text):
-        for changed in _changed(ws, remote, push):
-            found[changed.commit, changed.path] = changed
-    return tuple(_check(ws, changed, progress) for changed in found.values())
+        try:
+            for changed in _changed(ws, remote, push):
+                found[changed.commit, changed.path] = changed
+        except LlmvcError as err:
+            unread.append(_unread(Checked("bundles", push.local_oid, "", None, None, ""), err))
+    return (*unread, *(_check(ws, changed, progress) for changed in found.values()))
 
 
 def _changed(ws: Workspace, remote: str, push: Push) -> Iterable[_Changed]:
@@ -146,8 +150,12 @@ def _check(ws: Workspace, changed: _Changed, progress: OnProgress) -> Checked:
         suite = ws.suite_of(name, None, files=changed.files)
         return _judged(ws, blank, Comparison(candidate, env, served, suite, config), progress)
     except LlmvcError as err:
-        hint = f" ({err.hint})" if err.hint else ""
-        return replace(blank, note=f"not measured: {err}{hint}")
+        return _unread(blank, err)
+
+
+def _unread(blank: Checked, err: LlmvcError) -> Checked:
+    hint = f" ({err.hint})" if err.hint else ""
+    return replace(blank, note=f"not measured: {err}{hint}")
 
 
 def _judged(ws: Workspace, blank: Checked, comparison: Comparison, progress: OnProgress) -> Checked:

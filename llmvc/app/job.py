@@ -18,9 +18,9 @@ from llmvc.core.bundle import Bundle
 from llmvc.core.digest import Digest
 from llmvc.core.report import Report
 from llmvc.errors import ConfigError, NotFoundError
-from llmvc.evals import runner
+from llmvc.evals import plan, runner
 from llmvc.evals.budget import CallEstimate, Limits
-from llmvc.evals.plan import Arm, ArmName
+from llmvc.evals.plan import Arm, ArmName, Plan
 from llmvc.evals.prices import Prices
 from llmvc.evals.providers import connect
 from llmvc.evals.providers.base import Provider
@@ -96,7 +96,7 @@ class Comparison:
         """Returns what code of the repository a measurement would run; None if there is none."""
         for bundle in (self.candidate.bundle, self.baseline):
             if bundle is not None:
-                connection = _connection(self.config, _provider_name(bundle))
+                connection = _connection(self.config, _provider_name(bundle, self.candidate.name))
                 if connection.kind in ("python", "command"):
                     return f"provider {connection.name}"
         for scorer in self.suite.suite.scorers:
@@ -117,6 +117,7 @@ class Job:
         comparison: what is compared.
         expected: calls and cost.
         arms: the candidate, and the baseline if there is one.
+        planned: the calls, with their keys.
         cache: finished runs.
         prices: what tokens cost.
         choices: what the person chose.
@@ -126,6 +127,7 @@ class Job:
     comparison: Comparison
     expected: CallEstimate
     arms: tuple[Arm, ...]
+    planned: Plan
     cache: RunCache
     prices: Prices
     choices: Choices
@@ -147,7 +149,8 @@ class Job:
             now=self.ws.now,
             progress=progress,
             fresh=self.choices.fresh,
-            folder=self.ws.repo.root,
+            folder=self.ws.root / loaded.folder,
+            planned=self.planned,
         )
         if result.stopped is not None:
             raise ConfigError(
@@ -185,6 +188,7 @@ def prepared(ws: Workspace, comparison: Comparison, choices: Choices) -> Iterato
     if comparison.baseline is not None:
         arms.append(_arm(ws, "baseline", comparison, providers))
     prices = Prices.load(ws.root / config.prices if config.prices else None)
+    planned = plan.make(arms, loaded.cases, loaded.suite)
     with RunCache(ws.repo.common_dir / "llmvc" / "runs") as cache:
         expected = runner.estimate(
             arms,
@@ -195,8 +199,9 @@ def prepared(ws: Workspace, comparison: Comparison, choices: Choices) -> Iterato
             prices=prices,
             now=ws.now,
             fresh=choices.fresh,
+            planned=planned,
         )
-        yield Job(ws, comparison, expected, tuple(arms), cache, prices, choices)
+        yield Job(ws, comparison, expected, tuple(arms), planned, cache, prices, choices)
 
 
 def _refuse_hopeless(comparison: Comparison) -> None:
@@ -215,7 +220,7 @@ def _arm(
     if bundle is None:
         raise ConfigError("there is no baseline to measure")
     at_hand = dict(comparison.candidate.assets) if is_candidate else {}
-    wanted = _provider_name(bundle)
+    wanted = _provider_name(bundle, comparison.candidate.name)
     connection = _connection(comparison.config, wanted)
     if wanted not in providers:
         providers[wanted] = connect(
@@ -231,9 +236,10 @@ def _arm(
     return Arm(name, bundle, providers[wanted], _texts(ws, bundle, at_hand), application)
 
 
-def _provider_name(bundle: Bundle) -> str:
+def _provider_name(bundle: Bundle, name: str) -> str:
+    """Returns the connection that answers for a bundle; a set, having no model, names its own."""
     model = bundle.body.get("model")
-    return str(model.get("provider", "")) if isinstance(model, dict) else ""
+    return str(model.get("provider", name)) if isinstance(model, dict) else name
 
 
 def _connection(config: "Config", wanted: str) -> "Connection":

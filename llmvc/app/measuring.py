@@ -125,8 +125,9 @@ def measure(job: Job, progress: OnProgress) -> Measured:
 
 def served_bundle(ws: Workspace, bundle: str, env: str) -> Bundle | None:
     """Returns what an environment serves; None if nothing was released there."""
-    tip = ws.repo.chain(bundle, env).tip()
-    return revisions.read_bundle(ws, tip.release.to) if tip else None
+    chain = ws.repo.chain(bundle, env)
+    tip = chain.tip()
+    return revisions.released_bundle(chain, tip) if tip else None
 
 
 def gate(ws: Workspace, prefix: str) -> Measured:
@@ -181,5 +182,5 @@ def announce(comparison: Comparison, expected: CallEstimate) -> str:
         f"{candidate.label} {digest.short(candidate.bundle.digest)} "
         f"against {comparison.env}: {against}\n"
         f"{len(suite.cases)} cases x {suite.suite.runs} runs: "
-        f"{expected.calls} calls to make, {expected.cached} in the cache, {cost}"
+        f"{expected.calls} new calls, {expected.cached} reused, {cost}"
     )

@@ -7,6 +7,7 @@ from llmvc.app.appending import Moved
 from llmvc.app.job import Choices, OnEstimate, OnProgress
 from llmvc.app.measuring import Measured
 from llmvc.app.releasing import Exceptions
+from llmvc.app.versioning import Committed
 from llmvc.app.workspace import Workspace
 from llmvc.errors import ConfigError, UsageError
 
@@ -15,6 +16,7 @@ from llmvc.errors import ConfigError, UsageError
 class Migrated:
     """What a migration led to; `moved` is None where no environment moved."""
 
+    committed: Committed
     measured: Measured
     moved: Moved | None
 
@@ -58,8 +60,9 @@ def migrate(
     after = edit_model(before, manifest.path, provider=provider, model_id=model_id)
     versioning.replace_file(ws, manifest.path, after)
     try:
-        if not choices.dry_run:
-            versioning.commit(ws, name, message=message or f"migrate to {model}")
+        committed = versioning.commit(
+            ws, name, message=message or f"migrate to {model}", dry_run=choices.dry_run
+        )
         measured = measuring.evaluate(
             ws, name, env=env, choices=choices, on_estimate=on_estimate, progress=progress
         )
@@ -68,8 +71,8 @@ def migrate(
             versioning.replace_file(ws, manifest.path, before)
     passed = measured.verdict is not None and measured.verdict.verdict == "pass"
     if promote_to is None or not passed or choices.dry_run:
-        return Migrated(measured, None)
+        return Migrated(committed, measured, None)
     moved = releasing.promote(
         ws, name, promote_to, suite=choices.suite, exceptions=Exceptions(reason=reason)
     )
-    return Migrated(measured, moved)
+    return Migrated(committed, measured, moved)

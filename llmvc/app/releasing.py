@@ -16,12 +16,14 @@ from llmvc.app.workspace import Workspace
 from llmvc.core import digest, release
 from llmvc.core.bundle import Bundle
 from llmvc.core.digest import Digest
+from llmvc.core.names import Revision
 from llmvc.core.policy import Policy
 from llmvc.core.release import Move, Release
 from llmvc.core.report import Report, Verdict
 from llmvc.core.suite import Suite
 from llmvc.core.version import Version
 from llmvc.errors import ConfigError, Inconclusive, IntegrityError, NotFoundError, UsageError
+from llmvc.store.chain import EnvChain, Tip
 
 if TYPE_CHECKING:
     from llmvc.files.suite import LoadedSuite
@@ -82,7 +84,7 @@ def promote(
     question = Question(candidate.name, candidate.bundle.digest, current, loaded.suite.digest)
     report, verdict = evidence.find(ws, question, loaded.suite)
     proven = _check_verdict(report, verdict, policy, exceptions)
-    baseline = revisions.read_bundle(ws, current) if current else None
+    baseline = revisions.released_bundle(place.chain, place.tip) if place.tip else None
     move = Move(
         kind=release.kind_of_promotion(baseline, candidate.bundle),
         to=candidate.bundle.digest,
@@ -169,14 +171,16 @@ def _roll_back(
     chain, tip = place.chain, place.tip
     if tip is None:
         raise revisions.unreleased(ws, chain.bundle, chain.env)
-    releases = chain.releases()
+    tips = chain.tips(tip.oid)
+    releases = tuple(item.release for item in tips)
     if revision is None:
         target = release.rollback_target(releases)
     else:
         target = _released(ws, releases, revision)
     if target.to == tip.release.to:
         return Moved(tip.release, written=False)
-    bundle = revisions.read_bundle(ws, target.to)
+    held = next(item for item in tips if item.release.digest == target.digest)
+    bundle = revisions.released_bundle(chain, held)
     move = Move(
         kind="rollback",
         to=target.to,
@@ -187,25 +191,31 @@ def _roll_back(
         reason=reason,
         target=target.digest,
         proven=target.proven,
-        dropped=_dropped_members(ws, tip.release.to, bundle),
+        dropped=_dropped_members(revisions.released_bundle(chain, tip), bundle),
     )
-    policy = chain.blob("policy.json")
+    policy = chain.blob("policy.json", tip)
     if policy is None:
         raise IntegrityError(f"{chain.ref} holds no policy.json", hint="llmvc fsck")
-    found = Resolved(chain.bundle, f"{chain.bundle}@{chain.env}", bundle)
+    label = f"{chain.bundle}@{chain.env}"
+    found = Resolved(chain.bundle, label, bundle, assets=_assets(chain, held, bundle))
     return append(ws, place, move, found, policy=policy, dry_run=dry_run)
 
 
-def _dropped_members(ws: Workspace, leaving: Digest, bundle: Bundle) -> tuple[Digest, ...]:
+def _assets(chain: EnvChain, held: Tip, bundle: Bundle) -> tuple[tuple[Digest, bytes], ...]:
+    """Returns what a release's own tree holds of a bundle's assets and members."""
+    read = ((item, chain.blob(f"o/{digest.hex_of(item)}", held)) for item in bundle.asset_digests())
+    return tuple((item, data) for item, data in read if data is not None)
+
+
+def _dropped_members(leaving: Bundle, bundle: Bundle) -> tuple[Digest, ...]:
     """Returns the members of a set that a rollback leaves behind with it."""
     if bundle.kind != "set":
         return ()
-    kept = set(bundle.asset_digests())
-    return tuple(sorted(set(revisions.read_bundle(ws, leaving).asset_digests()) - kept))
+    return tuple(sorted(set(leaving.asset_digests()) - set(bundle.asset_digests())))
 
 
 def _released(ws: Workspace, releases: tuple[Release, ...], revision: str) -> Release:
-    wanted = revisions.resolve(ws, revision).bundle.digest
+    wanted = _named(ws, releases, revision)
     for item in reversed(releases[:-1]):
         if item.to == wanted:
             return item
@@ -217,6 +227,15 @@ def _released(ws: Workspace, releases: tuple[Release, ...], revision: str) -> Re
         hint=f"llmvc log {tip.bundle}@{tip.env} lists what was; "
         "llmvc override serves it all the same",
     )
+
+
+def _named(ws: Workspace, releases: tuple[Release, ...], revision: str) -> Digest:
+    """Returns the digest that a revision names, from the chain alone where that will do."""
+    prefix = Revision.parse(revision).value
+    served = {
+        item.to for item in releases if prefix.startswith("b3:") and item.to.startswith(prefix)
+    }
+    return served.pop() if len(served) == 1 else revisions.resolve(ws, revision).bundle.digest
 
 
 def _unmeasured(
@@ -289,7 +308,7 @@ def _check_suite(ws: Workspace, place: Place, loaded: "LoadedSuite", accepted: s
     suite, tip = loaded.suite, place.tip
     if tip is None or tip.release.suite in (None, suite.digest):
         return ""
-    data = place.chain.blob("suite.json")
+    data = place.chain.blob("suite.json", tip)
     added = (
         evidence.cases_added(ws, Suite.from_bytes(data), suite, loaded.datasets) if data else None
     )

@@ -10,6 +10,7 @@ from llmvc.core.digest import Digest
 from llmvc.core.names import Revision
 from llmvc.core.release import Release
 from llmvc.errors import FormatError, IntegrityError, NotFoundError, UsageError
+from llmvc.store.chain import EnvChain, Tip
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +79,29 @@ def unreleased(ws: Workspace, bundle: str, env: str) -> NotFoundError:
 
 
 def read_bundle(ws: Workspace, wanted: Digest) -> Bundle:
-    """Reads a bundle from the store, or from the tips of the environments that serve it.
+    """Reads a bundle from the store.
 
     Raises:
-        NotFoundError: neither holds it.
+        NotFoundError: it is not there.
     """
     data = ws.repo.versions.read(wanted)
     if data is None:
         raise NotFoundError(
             f"bundle {digest.short(wanted)} is not in this clone", hint="run llmvc fetch"
+        )
+    return Bundle.from_bytes(data)
+
+
+def released_bundle(chain: EnvChain, tip: Tip) -> Bundle:
+    """Reads the bundle of a release from the environment's own ref, which alone is enough.
+
+    Raises:
+        IntegrityError: the ref does not hold it.
+    """
+    data = chain.blob("bundle.json", tip)
+    if data is None:
+        raise IntegrityError(
+            f"{chain.ref} release {tip.release.seq} holds no bundle.json", hint="llmvc fsck"
         )
     return Bundle.from_bytes(data)
 
@@ -120,30 +135,22 @@ def _served(ws: Workspace, revision: Revision) -> Resolved:
     tip = chain.tip()
     if tip is None:
         raise unreleased(ws, name, revision.env)
-    if not revision.back and not revision.at:
-        data = chain.blob("bundle.json")
-        if data is None or digest.of_bytes(data) != tip.release.to:
-            raise IntegrityError(
-                f"{label}: bundle.json is not what the release names", hint="llmvc fsck"
-            )
-        return Resolved(name, label, Bundle.from_bytes(data), tip.release)
-    release = _at(chain.releases(), revision, label)
-    return Resolved(name, label, read_bundle(ws, release.to), release)
+    if revision.back or revision.at:
+        tip = _at(chain.tips(), revision, label)
+    return Resolved(name, label, released_bundle(chain, tip), tip.release)
 
 
-def _at(releases: tuple[Release, ...], revision: Revision, label: str) -> Release:
+def _at(tips: tuple[Tip, ...], revision: Revision, label: str) -> Tip:
     if revision.back:
-        if revision.back >= len(releases):
-            raise NotFoundError(
-                f"{label} has only {len(releases)} releases", hint=f"llmvc log {label}"
-            )
-        return releases[-1 - revision.back]
+        if revision.back >= len(tips):
+            raise NotFoundError(f"{label} has only {len(tips)} releases", hint=f"llmvc log {label}")
+        return tips[-1 - revision.back]
     moment = parse_time(revision.at)
-    before = [release for release in releases if parse_time(release.time) <= moment]
+    before = [tip for tip in tips if parse_time(tip.release.time) <= moment]
     if not before:
         raise NotFoundError(
             f"{label} served nothing at {revision.at}",
-            hint=f"its first release is of {releases[0].time}",
+            hint=f"its first release is of {tips[0].release.time}",
         )
     return before[-1]
 

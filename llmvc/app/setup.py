@@ -1,5 +1,7 @@
 """Setting up: a repository for llmvc, and a bundle to start from."""
 
+from math import ceil
+
 from llmvc.app.workspace import Workspace
 from llmvc.core import names
 from llmvc.errors import ConfigError, StoreError
@@ -79,7 +81,7 @@ def _margin(cases: int, *, runs: int) -> str:
     from llmvc.stats.power import smallest_margin  # noqa: PLC0415 (loads numpy)
 
     margin = smallest_margin(cases, runs, TYPICAL_VAR_CASE, TYPICAL_VAR_RUN)
-    return f"{margin:.2f}" if margin is not None else "0.5"
+    return f"{ceil(margin * 100) / 100:.2f}" if margin is not None else "0.5"
 
 
 def _template(name: str) -> str:

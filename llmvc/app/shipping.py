@@ -42,14 +42,18 @@ def ship(
 ) -> Shipped:
     """Brings the working tree's bundle into an environment.
 
+    A dry run stops before the first call and writes nothing: it says what would be committed, and
+    what stored evidence has to say of it.
+
     Raises:
         RefMoved: the remote's environment was moved by somebody else.
     """
-    committed = versioning.commit(ws, bundle, message=message)
+    committed = versioning.commit(ws, bundle, message=message, dry_run=choices.dry_run)
     measured = measuring.evaluate(
         ws, committed.name, env=env, choices=choices, on_estimate=on_estimate, progress=progress
     )
-    if measured.verdict is not None and measured.verdict.verdict != "pass":
+    failed = measured.verdict is not None and measured.verdict.verdict != "pass"
+    if failed or choices.dry_run:
         return Shipped(committed, measured)
     moved = releasing.promote(
         ws, committed.name, env, suite=choices.suite, exceptions=Exceptions(reason=reason)

@@ -1,7 +1,8 @@
 """Versions: commit, status, diff and checkout."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from llmvc.app import revisions
 from llmvc.app.revisions import Resolved
@@ -12,6 +13,9 @@ from llmvc.core.diff import Change
 from llmvc.core.digest import Digest
 from llmvc.core.version import Version
 from llmvc.errors import ConfigError, LlmvcError, NotFoundError
+
+if TYPE_CHECKING:
+    from llmvc.files.manifest import Manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +63,14 @@ class BundleState:
     problem: str | None = None
 
 
-def commit(ws: Workspace, bundle: str | None, *, message: str) -> Committed:
+def commit(ws: Workspace, bundle: str | None, *, message: str, dry_run: bool = False) -> Committed:
     """Stores the working tree's bundle as an immutable version.
+
+    Args:
+        ws: the workspace.
+        bundle: its name; None if there is only one.
+        message: why the version is made.
+        dry_run: say what would be stored, write nothing.
 
     Raises:
         FormatError: the manifest or a file it names is not as it must be.
@@ -68,6 +78,7 @@ def commit(ws: Workspace, bundle: str | None, *, message: str) -> Committed:
     name = ws.bundle_name(bundle)
     manifest = ws.manifest_of(name)
     new = manifest.bundle
+    _check_members(ws, manifest)
     parents = _parents(ws, name)
     serving = {env: state.to for env, state in _served(ws, name).items()}
     history = ws.repo.versions.history(name)
@@ -75,7 +86,8 @@ def commit(ws: Workspace, bundle: str | None, *, message: str) -> Committed:
     first = by_digest.get(parents[0]) if parents else None
     sections = _marks(ws, first.bundle if first else None, new)
     if first is not None and len(parents) == 1 and first.bundle == new.digest:
-        ws.repo.remember(name, parents[0])
+        if not dry_run:
+            ws.repo.remember(name, parents[0])
         return Committed(
             name, new.digest, parents[0], created=False, sections=sections, serving=serving
         )
@@ -88,24 +100,38 @@ def commit(ws: Workspace, bundle: str | None, *, message: str) -> Committed:
         time=ws.time,
         source=ws.repo.source(manifest.files),
     )
-    ws.repo.versions.add(
-        objects=[new.data, *manifest.assets.values()],
-        versions=[version],
-        subject=f"{name}: {message}",
-        trailers={"Llmvc-Bundle": new.digest, "Llmvc-Name": name},
-        author=ws.actor,
-        time=ws.now(),
-    )
-    ws.repo.remember(name, version.digest)
+    if not dry_run:
+        _store(ws, version, [new.data, *manifest.assets.values()])
     return Committed(
         name, new.digest, version.digest, created=True, sections=sections, serving=serving
     )
 
 
+def _store(ws: Workspace, version: Version, objects: Sequence[bytes]) -> None:
+    ws.repo.versions.add(
+        objects=objects,
+        versions=[version],
+        subject=f"{version.name}: {version.message}",
+        trailers={"Llmvc-Bundle": version.bundle, "Llmvc-Name": version.name},
+        author=version.author,
+        time=ws.now(),
+    )
+    ws.repo.remember(version.name, version.digest)
+
+
 def status(ws: Workspace, bundle: str | None = None) -> tuple[BundleState, ...]:
     """Returns every bundle's state; a manifest that cannot be read is a line, not an end."""
-    released = ws.repo.environments(bundle)
-    names = {name for name, _ in released} | set(ws.manifests)
+    released = {name for name, _ in ws.repo.environments(bundle)}
+    try:
+        names = released | set(ws.manifests)
+    except LlmvcError as err:
+        if not released:
+            raise
+        served = ((name, tuple(_served(ws, name).values())) for name in sorted(released))
+        return tuple(
+            BundleState(name, None, None, environments=envs, problem=str(err))
+            for name, envs in served
+        )
     if bundle is not None:
         names &= {bundle}
         if not names:
@@ -191,7 +217,7 @@ def _bundle_at(ws: Workspace, name: str, commit: str) -> Digest | None:
 
 
 def _served(ws: Workspace, name: str) -> dict[str, EnvironmentState]:
-    from llmvc.store.sync import behind  # noqa: PLC0415
+    from llmvc.store.tracking import behind  # noqa: PLC0415 (for environments alone)
 
     late = {(item.bundle, item.env) for item in behind(ws.repo, name)}
     states: dict[str, EnvironmentState] = {}
@@ -216,6 +242,16 @@ def _state(ws: Workspace, name: str) -> BundleState:
         return BundleState(name, path, None, environments=environments, problem=str(err))
     known = ws.repo.versions.read(found) is not None
     return BundleState(name, path, found, committed=known, environments=environments)
+
+
+def _check_members(ws: Workspace, manifest: "Manifest") -> None:
+    """Checks that every member of a set is a committed bundle, so that the set is whole."""
+    for wanted in manifest.bundle.asset_digests():
+        if wanted not in manifest.assets and ws.repo.versions.read(wanted) is None:
+            raise ConfigError(
+                f"{manifest.path}: member {wanted[:15]} is not a committed version",
+                hint="llmvc commit each member first",
+            )
 
 
 def _marks(ws: Workspace, before: Digest | None, new: Bundle) -> dict[str, str]:

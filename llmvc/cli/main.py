@@ -7,7 +7,6 @@
 
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Final
@@ -119,19 +118,25 @@ def run(arguments: Sequence[str]) -> int:  # noqa: PLR0911 (one return a kind of
     except (KeyboardInterrupt, click.Abort):
         return out.failure("interrupted", "interrupted", "", 130, as_json=False)
     except LlmvcError as err:
-        if out.debug:
-            traceback.print_exc()
+        _trace(out)
         return out.failure(err.code, str(err), err.hint, err.exit_code, as_json=as_json)
     except BrokenPipeError:
         # A reader such as `head` has enough; Python must not complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as err:  # noqa: BLE001 (the one boundary)
-        if out.debug:
-            traceback.print_exc()
+        _trace(out)
         hint = "this is a bug in llmvc: please report it with the output of --debug"
         return out.failure("bug", f"{type(err).__name__}: {err}", hint, 70, as_json=as_json)
     return code if isinstance(code, int) else 0
+
+
+def _trace(out: output.Output) -> None:
+    """Prints the traceback of the error at hand, if that was asked for."""
+    if out.debug:
+        import traceback  # noqa: PLC0415 (15 ms that only a search for a bug needs)
+
+        traceback.print_exc()
 
 
 def main() -> None:

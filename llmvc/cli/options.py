@@ -74,8 +74,10 @@ def measuring(command: Command) -> Command:
 
 
 def workspace(actor: str | None = None) -> Workspace:
-    """Opens the repository around the current folder."""
-    return Workspace.open(actor=actor)
+    """Opens the repository around the current folder; it is closed when the command ends."""
+    opened = Workspace.open(actor=actor)
+    click.get_current_context().call_on_close(opened.repo.close)
+    return opened
 
 
 def revision_and_env(arguments: tuple[str, ...], usage: str) -> tuple[str | None, str]:

@@ -11,7 +11,7 @@ A chain is a line of `release/1` records, oldest first. A record is right only i
 Nothing here reads a clock or Git: callers hand in bytes and get values.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -24,6 +24,13 @@ from llmvc.errors import FormatError, IntegrityError, NotFoundError
 TYPE: Final = "release/1"
 KINDS: Final = ("adopt", "promote", "migrate", "rollback", "override")
 MEASURED: Final = ("promote", "migrate")
+MEMBERS: Final = frozenset(
+    (
+        *("llmvc", "bundle", "env", "seq", "kind", "previous", "target", "from", "to", "suite"),
+        *("report", "policy", "source", "time", "actor", "reason", "proven", "rolled_back"),
+        *("drain", "canary"),
+    )
+)
 MIGRATION_SECTIONS: Final = frozenset({"model", "decoding", "context"})
 
 
@@ -92,8 +99,10 @@ class Release:
         seq, kind, rolled_back = body.get("seq"), body.get("kind"), body.get("rolled_back")
         if not isinstance(seq, int) or kind not in KINDS or not isinstance(rolled_back, list):
             raise FormatError("release record has an unknown kind, seq or rolled_back")
+        if body.keys() != MEMBERS or body["drain"] is not None or body["canary"] is not None:
+            raise FormatError("release record holds members that this version does not know")
         reason = body.get("reason")
-        release = cls(
+        return cls(
             bundle=str(body.get("bundle")),
             env=str(body.get("env")),
             seq=seq,
@@ -112,11 +121,6 @@ class Release:
             proven=bool(body.get("proven")),
             rolled_back=tuple(digest.parse(item) for item in rolled_back),
         )
-        if release.to_bytes() != data:
-            raise FormatError(
-                "release record holds members that this version of llmvc does not know"
-            )
-        return release
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +203,8 @@ def rollback_target(chain: Sequence[Release]) -> Release:
     tip = chain[-1]
     before = len(chain) - 1
     if tip.kind == "rollback":
-        before = next((at for at, release in enumerate(chain) if release.digest == tip.target), 0)
+        # A release's digest is what the next one names as previous: nothing is hashed here.
+        before = next((at for at in range(before) if chain[at + 1].previous == tip.target), 0)
     for release in reversed(chain[:before]):
         if release.to != tip.to and release.to not in tip.rolled_back:
             return release
@@ -217,16 +222,19 @@ def check(chain: Iterable[bytes]) -> tuple[Release, ...]:
         FormatError: a record cannot be read.
     """
     releases: list[Release] = []
-    by_digest: dict[Digest, Release] = {}
+    before: dict[Digest, Release] = {}
     for data in chain:
         release = Release.from_bytes(data)
-        _check_next(releases[-1] if releases else None, release, by_digest)
+        _check_next(release, before)
+        before[digest.of_bytes(data)] = release
         releases.append(release)
-        by_digest[digest.of_bytes(data)] = release
     return tuple(releases)
 
 
-def _check_next(parent: Release | None, release: Release, before: Mapping[Digest, Release]) -> None:
+def _check_next(release: Release, before: dict[Digest, Release]) -> None:
+    """Checks a record against all those before it, which are in order and keyed by digest."""
+    previous = next(reversed(before), None)
+    parent = before[previous] if previous else None
     name = f"{release.bundle}/{release.env} release {release.seq}"
     if (release.bundle, release.env) != (
         (parent.bundle, parent.env) if parent else (release.bundle, release.env)
@@ -234,7 +242,7 @@ def _check_next(parent: Release | None, release: Release, before: Mapping[Digest
         raise IntegrityError(f"{name}: bundle or environment changes along the chain")
     expected = {
         "seq": (release.seq, parent.seq + 1 if parent else 1),
-        "previous": (release.previous, parent.digest if parent else None),
+        "previous": (release.previous, previous),
         "from": (release.from_, parent.to if parent else None),
     }
     for member, (found, right) in expected.items():

@@ -6,7 +6,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Final
 
 from llmvc.core import canon
@@ -154,7 +153,12 @@ class Budget:
     def __init__(self, max_usd: float | None) -> None:
         self._max_usd = max_usd
         self._promised = 0.0
+        self._settled = 0
         self.spent = 0.0
+
+    def share(self, expected: float) -> float:
+        """Returns what a call may cost: as expected, or as the calls so far if they cost more."""
+        return max(expected, self.spent / self._settled) if self._settled else expected
 
     def admit(self, expected: float) -> str | None:
         """Sets aside what a call will cost; returns why it may not start, or None."""
@@ -166,6 +170,7 @@ class Budget:
     def settle(self, expected: float, actual: float | None) -> None:
         """Replaces what was set aside by what the call cost, if that is known."""
         self._promised -= expected
+        self._settled += 1
         self.spent += expected if actual is None else actual
 
 
@@ -220,7 +225,7 @@ class Money:
                 for answer in reuse.answers(name)
             ]
             known = [cost for cost in costs if cost is not None]
-            result[name] = fmean(known) if known else None
+            result[name] = sum(known) / len(known) if known else None
         return result
 
     def expected(self, one: ArmCase, means: Mapping[str, float | None]) -> float | None:

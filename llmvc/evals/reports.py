@@ -18,6 +18,7 @@ from llmvc.evals.summary import summarize
 from llmvc.gate.decide import decide
 
 if TYPE_CHECKING:
+    from llmvc.core.digest import Digest
     from llmvc.evals.runner import RunResult
 
 
@@ -141,7 +142,8 @@ def _judged(
 def _check_one_question(leaves: Sequence[Report], given: Iterable[Report], suite: Suite) -> None:
     if not leaves:
         raise FormatError("there is no report to merge", hint="measure first: llmvc eval")
-    questions = {(r.bundle, r.candidate, r.baseline, r.suite, r.seed) for r in given}
+    # Not the name: one bundle under two names is one candidate, and shares its evidence.
+    questions = {(r.candidate, r.baseline, r.suite, r.seed) for r in given}
     if len(questions) > 1:
         raise FormatError("the reports are not about one candidate, baseline and suite")
     if leaves[0].suite != suite.digest:
@@ -176,20 +178,24 @@ def _united(leaves: Sequence[Report]) -> tuple[CaseRuns, ...]:
 
 def _union(runs: Iterable[Run]) -> tuple[Run, ...]:
     """Unites the runs of one case on one arm, whatever order they come in."""
-    ordered = sorted(runs, key=_run_key)
-    kept: dict[object, Run] = {}
-    for run in ordered:
+    made: dict[Digest, Run] = {}
+    missing: dict[int, Run] = {}
+    for run in runs:
         if run.run_id is not None:
-            kept.setdefault(run.run_id, run)
-    made = {run.run for run in kept.values()}
-    for run in ordered:
-        if run.run_id is None and run.run not in made:
-            kept.setdefault(run.run, run)
-    return tuple(sorted(kept.values(), key=_run_key))
+            made[run.run_id] = _first(run, made.get(run.run_id))
+        else:
+            missing[run.run] = _first(run, missing.get(run.run))
+    for run in made.values():
+        missing.pop(run.run, None)
+    kept = (*made.values(), *missing.values())
+    return tuple(sorted(kept, key=lambda run: (run.run, run.run_id or "")))
 
 
-def _run_key(run: Run) -> tuple[int, str, bytes]:
-    return run.run, run.run_id or "", canon.encode(asdict(run))
+def _first(run: Run, other: Run | None) -> Run:
+    """Returns one of two records of the same run, by their content and not by their order."""
+    if other is None or other == run:
+        return run
+    return min(run, other, key=lambda one: canon.encode(asdict(one)))
 
 
 def _providers(leaves: Iterable[Report]) -> tuple[Mapping[str, canon.Json], ...]:

@@ -195,6 +195,7 @@ class _Session:
         self._rows: dict[tuple[str, str, int], Run] = {}
         self._seen: Counter[tuple[str, Identity]] = Counter()
         self._called = self._failed = self._in_a_row = 0
+        self._worked = False
         self._breathed = perf_counter()
         self._stopped: str | None = None
 
@@ -256,7 +257,7 @@ class _Session:
         for one, number in calls:
             if (one.arm.name, one.case.id, number) in self._rows:
                 continue
-            expected = self._money.expected(one, self._means) or 0.0
+            expected = self._budget.share(self._money.expected(one, self._means) or 0.0)
             self._stopped = self._stopped or self._budget.admit(expected)
             if self._stopped:
                 return
@@ -282,11 +283,14 @@ class _Session:
         wrong = arm.unexpected(answer)
         if wrong:
             raise ProviderError(wrong, hint="correct model.expect in the manifest, or the provider")
-        self._in_a_row = self._in_a_row + 1 if answer.fault == "provider" else 0
+        # An application that sometimes fails is measured; one that never works measures nothing.
+        self._worked = self._worked or answer.fault is None
+        harmless = answer.fault is None or (answer.fault == "application" and self._worked)
+        self._in_a_row = 0 if harmless else self._in_a_row + 1
         if self._in_a_row >= _ENOUGH:
             raise ProviderError(
                 f"{_ENOUGH} calls in a row failed, the last one: {answer.error}",
-                hint="finished runs are kept: run the eval again when the provider answers",
+                hint="finished runs are kept: run the eval again when that is mended",
             )
 
     def _keep(

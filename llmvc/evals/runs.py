@@ -1,5 +1,7 @@
 """The run cache: every finished run, kept under the digest of everything that shaped it.
 
+- Only runs with an output are kept. One that failed is made again, though its entry has a digest:
+  an application's failure is evidence, and reports name it.
 - A ledger is an append-only JSONL file for one bundle on one connection; a line is the canonical
   bytes of an `entry/1` object, and `run_id` is their digest.
 - A line is written with one write to a file opened for appending, so that processes may share a
@@ -9,7 +11,7 @@
 
 import json
 import os
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +36,8 @@ _NUMBERS: Final = (
     "cost_usd",
 )
 _LISTS: Final = ("tool_calls", "steps", "calls")
+_MEMBERS: Final = sorted(("llmvc", "key", "output", *_TEXTS, *_NUMBERS, *_LISTS))
+_TYPE: Final = canon.encode(TYPE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,27 +74,33 @@ def rfc3339(moment: datetime) -> str:
 
 
 def encode(key: Digest, answer: Answer) -> bytes:
-    """Returns the canonical bytes of an entry."""
-    body: dict[str, canon.Json] = {"llmvc": TYPE, "key": key, "output": answer.output}
-    for name in (*_TEXTS, *_NUMBERS):
-        body[name] = getattr(answer, name)
-    for name in _LISTS:
-        body[name] = list(getattr(answer, name))
-    return canon.encode(body)
+    """Returns the canonical bytes of an entry.
+
+    Its members are always the same and most are null, so the object is put together here, in the
+    order of their names, and only what has a value is encoded: an eval makes thousands of them.
+    """
+    fixed = {"llmvc": _TYPE, "key": b'"%b"' % key.encode("ascii")}
+    return b"{%b}" % b",".join(
+        b'"%b":%b' % (name.encode("ascii"), fixed.get(name) or _value(getattr(answer, name)))
+        for name in _MEMBERS
+    )
+
+
+def _value(value: canon.Json) -> bytes:
+    if value is None:
+        return b"null"
+    return canon.encode(value) if value != () else b"[]"
 
 
 def decode(line: bytes) -> Entry | None:
     """Reads a line of a ledger; None if it is not an entry."""
     try:
         body: Any = json.loads(line)
-        if body["llmvc"] != TYPE or not isinstance(body["time"], str):
+        if body["llmvc"] != TYPE or not isinstance(body["time"], str) or body["output"] is None:
             return None
         fields: dict[str, Any] = {name: body[name] for name in ("output", *_TEXTS, *_NUMBERS)}
         fields |= {name: tuple(body[name]) for name in _LISTS}
-        # Only outcomes are kept, so an entry with an error is one of the application's.
-        fields["fault"] = None if body["error"] is None else "application"
-        answer = Answer(**fields)
-        return Entry(digest.parse(body["key"]), digest.of_bytes(line), answer)
+        return Entry(digest.parse(body["key"]), digest.of_bytes(line), Answer(**fields))
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
 
@@ -102,13 +112,17 @@ class Ledger:
         self._path = path
         self._file: int | None = None
         self._entries: dict[Digest, Entry] = {}
+        self._loaded: frozenset[Digest] = frozenset()
 
-    def load(self, wanted: Container[Digest]) -> None:
-        """Reads the entries of the wanted keys.
+    def load(self, wanted: frozenset[Digest]) -> None:
+        """Reads the entries of the wanted keys, if they were not read before.
 
         Raises:
             StoreError: the file is there but cannot be read.
         """
+        if wanted <= self._loaded:
+            return
+        self._loaded = wanted
         try:
             with self._path.open("rb") as lines:
                 for line in lines:
@@ -125,7 +139,7 @@ class Ledger:
         return self._entries.get(key)
 
     def add(self, key: Digest, answer: Answer) -> Entry:
-        """Keeps a finished run; the very same entry is not written twice.
+        """Keeps a finished run if it has an output; the very same entry is not written twice.
 
         Raises:
             StoreError: the disk refused it.
@@ -133,7 +147,7 @@ class Ledger:
         line = encode(key, answer)
         entry = Entry(key, digest.of_bytes(line), answer)
         known = self._entries.get(key)
-        if known is None or known.run_id != entry.run_id:
+        if answer.output is not None and (known is None or known.run_id != entry.run_id):
             self._append(line + b"\n")
             self._entries[key] = entry
         return entry

@@ -1,35 +1,27 @@
 """Checks a document against one of the published schemas, and says what to write instead.
 
-- The rules are the files in `schemas/`; only the keywords that they use are known here, and a
-  test compares the outcome with the jsonschema library. That library says "valid" or not just as
-  well, but it cannot name the field that was meant, and it takes longer to load than `status`
-  may take in all.
-- JSON Schemas that users write (variables, tools, responses) are another matter: see `embedded`.
+- The jsonschema library decides what is valid; the rules are the files in `schemas/`.
+- Of all that is wrong the most telling is reported: fields that do not exist come before values
+  that may not be, these before wrong types, and what is missing or empty comes last.
 """
 
 import difflib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from llmvc.core import canon
 from llmvc.core.canon import Json
-from llmvc.errors import FormatError
 from llmvc.files.reading import Document, Path, dotted
 from llmvc.files.shipped import shipped
 
-_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
-    "object": (dict,),
-    "array": (list,),
-    "string": (str,),
-    "boolean": (bool,),
-    "null": (type(None),),
-    "number": (int, float),
-    "integer": (int,),
-}
+if TYPE_CHECKING:
+    from jsonschema import ValidationError
+    from jsonschema.protocols import Validator
+
 _CALLED: Final = {
     "object": "a mapping",
     "array": "a list",
@@ -39,15 +31,28 @@ _CALLED: Final = {
     "number": "a number",
     "integer": "a whole number",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class _Problem:
-    """One broken rule; the lowest rank is the most telling one."""
-
-    rank: int
-    path: Path
-    what: str
+# What to say by the keyword of the schema that was broken, the most telling first.
+_MESSAGES: Final[Mapping[str | None, str]] = {
+    "additionalProperties": "{name} is not a field",
+    None: "{name} may not stand here",
+    "propertyNames": "{name} is not a valid name; {hint}",
+    "const": "{name} must be {rule}, not {value}",
+    "enum": "{name} may not be {value}",
+    "pattern": "{name} may not be {value}; {hint}",
+    "minLength": "{name} is empty",
+    "minimum": "{name} must be at least {rule}, not {value}",
+    "maximum": "{name} must be at most {rule}, not {value}",
+    "exclusiveMinimum": "{name} must be above {rule}, not {value}",
+    "exclusiveMaximum": "{name} must be below {rule}, not {value}",
+    "type": "{name} must be {types}, not {value}",
+    "anyOf": "{name} must be {types}, not {value}",
+    "required": "{name} is missing",
+    "oneOf": "{name} needs exactly one of {members}",
+    "minItems": "{name} is empty",
+    "minProperties": "{name} is empty",
+    "uniqueItems": "{name} holds {twice} twice",
+}
+_RANKS: Final = {keyword: rank for rank, keyword in enumerate(_MESSAGES)}
 
 
 def check(document: Document, schema: str) -> None:
@@ -56,13 +61,17 @@ def check(document: Document, schema: str) -> None:
     Raises:
         FormatError: the most telling problem, as `file:line: what; what to write instead`.
     """
-    rules = load(schema)
-    problems = sorted(_problems(document.value, rules, (), rules), key=lambda problem: problem.rank)
-    if problems:
-        first = problems[0]
-        raise document.error(
-            first.path, first.what, hint=f"schemas/{schema}.schema.json lists what may stand there"
-        )
+
+    def rank(error: "ValidationError") -> tuple[int, int, str]:
+        place = _place(error)
+        return _RANKS[_keyword(error)], document.line_of(place) or 0, dotted(place)
+
+    errors = _validator(schema).iter_errors(document.value)
+    found = [leaf for error in errors for leaf in _leaves(error)]
+    if found:
+        first = min(found, key=rank)
+        hint = f"schemas/{schema}.schema.json lists what may stand there"
+        raise document.error(_place(first), _message(first), hint=hint)
 
 
 @cache
@@ -84,170 +93,92 @@ def unknown(what: str, word: str, known: Sequence[str]) -> str:
     near = closest(word, known)
     if near:
         return f"{what}; write {near} instead"
-    return f"{what}; write one of {', '.join(known)}"
+    return f"{what}; write one of {', '.join(known)}" if known else f"{what}; remove it"
 
 
-def _problems(value: Json, rules: Any, path: Path, root: Mapping[str, Any]) -> Iterator[_Problem]:
-    if rules is False:
-        yield _Problem(1, path, f"{_name(path)} may not stand here")
-    if not isinstance(rules, dict):
-        return
-    if "$ref" in rules:
-        yield from _problems(value, root["$defs"][rules["$ref"].rpartition("/")[2]], path, root)
-    if "type" in rules and not _is_type(value, rules["type"]):
-        yield _Problem(3, path, f"{_name(path)} must be {_called(rules['type'])}, {_but(value)}")
-        return
-    yield from _choice_problems(value, rules, path, root)
-    yield from _value_problems(value, rules, path)
-    if isinstance(value, dict):
-        yield from _object_problems(value, rules, path, root)
-    elif isinstance(value, list):
-        yield from _array_problems(value, rules, path, root)
-    elif isinstance(value, str):
-        yield from _text_problems(value, rules, path)
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        yield from _number_problems(value, rules, path)
+@cache
+def _validator(schema: str) -> "Validator":
+    from jsonschema import Draft202012Validator, ValidationError, validators  # noqa: PLC0415 (slow)
+
+    def pattern(_: Any, rule: str, value: Any, __: Any) -> Iterator[ValidationError]:
+        # Our patterns are anchored. The library searches, and to Python `$` also stands before a
+        # line break at the end.
+        if isinstance(value, str) and not re.fullmatch(rule, value):
+            yield ValidationError(f"does not match {rule}")
+
+    made: Validator = validators.extend(Draft202012Validator, {"pattern": pattern})(load(schema))
+    return made
 
 
-def _choice_problems(
-    value: Json, rules: Mapping[str, Any], path: Path, root: Mapping[str, Any]
-) -> Iterator[_Problem]:
-    if "if" in rules:
-        holds = not any(_problems(value, rules["if"], path, root))
-        yield from _problems(value, rules.get("then" if holds else "else", True), path, root)
-    for part in rules.get("allOf", ()):
-        yield from _problems(value, part, path, root)
-    if "oneOf" in rules:  # used for "exactly one of these members" alone
-        names = [branch["required"][0] for branch in rules["oneOf"]]
-        if isinstance(value, dict) and sum(name in value for name in names) != 1:
-            yield _Problem(4, path, f"{_name(path)} needs exactly one of {', '.join(names)}")
-    if "anyOf" in rules:  # used for branches of different types alone
-        fitting = [branch for branch in rules["anyOf"] if _is_type(value, branch["type"])]
-        for branch in fitting[:1]:
-            yield from _problems(value, branch, path, root)
-        if not fitting:
-            types = [branch["type"] for branch in rules["anyOf"]]
-            yield _Problem(3, path, f"{_name(path)} must be {_called(types)}, {_but(value)}")
+def _leaves(error: "ValidationError") -> Iterator["ValidationError"]:
+    """Yields the error, but of an `anyOf` those of the branch that the value's type asks for."""
+    if error.validator == "anyOf":
+        for _, errors in groupby(error.context, key=lambda inner: inner.relative_schema_path[0]):
+            branch = list(errors)
+            if not any(_is_own_type(inner) for inner in branch):
+                yield from (leaf for inner in branch for leaf in _leaves(inner))
+                return
+    yield error
 
 
-def _value_problems(value: Json, rules: Mapping[str, Any], path: Path) -> Iterator[_Problem]:
-    if "const" in rules and not _same(value, rules["const"]):
-        yield _Problem(2, path, f"{_name(path)} must be {_shown(rules['const'])}, {_but(value)}")
-    if "enum" in rules and not any(_same(value, item) for item in rules["enum"]):
-        known = [str(item) for item in rules["enum"]]
-        what = f"{_name(path)} may not be {_shown(value)}"
-        yield _Problem(2, path, unknown(what, str(value), known))
+def _is_own_type(error: "ValidationError") -> bool:
+    """Tells whether the value that a branch was tried on is of another type."""
+    return error.validator == "type" and not error.relative_path
 
 
-def _object_problems(
-    value: Mapping[str, Json], rules: Mapping[str, Any], path: Path, root: Mapping[str, Any]
-) -> Iterator[_Problem]:
-    properties: Mapping[str, Any] = rules.get("properties", {})
-    extra = rules.get("additionalProperties", True)
-    names = rules.get("propertyNames", {}).get("pattern")
-    for key, item in value.items():
-        here = (*path, key)
-        if names and not re.search(names, key):
-            yield _Problem(1, here, f"{dotted(here)} is not a valid name; {_hint(rules)}")
-        if key in properties:
-            yield from _problems(item, properties[key], here, root)
-        elif extra is False:
-            what = f"{dotted(here)} is not a field"
-            yield _Problem(0, here, unknown(what, key, [n for n in properties if n not in value]))
-        else:
-            yield from _problems(item, extra, here, root)
-    for key in rules.get("required", ()):
-        if key not in value:
-            yield _Problem(4, path, f"{dotted((*path, key))} is missing")
-    if len(value) < rules.get("minProperties", 0):
-        yield _Problem(5, path, f"{_name(path)} is empty")
+def _keyword(error: "ValidationError") -> str | None:
+    keyword: Any = error.validator
+    return "propertyNames" if "propertyNames" in error.relative_schema_path else keyword
 
 
-def _array_problems(
-    value: Sequence[Json], rules: Mapping[str, Any], path: Path, root: Mapping[str, Any]
-) -> Iterator[_Problem]:
-    if len(value) < rules.get("minItems", 0):
-        what = "is empty" if not value else f"needs at least {rules['minItems']} items"
-        yield _Problem(5, path, f"{_name(path)} {what}")
-    if len(value) > rules.get("maxItems", len(value)):
-        yield _Problem(5, path, f"{_name(path)} may hold at most {rules['maxItems']} items")
-    if rules.get("uniqueItems"):
-        seen: set[bytes] = set()
-        for at, item in enumerate(value):
-            spelled = canon.encode(item)
-            if spelled in seen:
-                yield _Problem(5, (*path, at), f"{_name(path)} holds {_shown(item)} twice")
-            seen.add(spelled)
-    for at, item in enumerate(value):
-        yield from _problems(item, rules.get("items", True), (*path, at), root)
+def _place(error: "ValidationError") -> Path:
+    """Returns the path of the field that an error is about, also of one that is not there."""
+    keyword, value, rules = _keyword(error), cast("Any", error.instance), cast("Any", error.schema)
+    steps: Path = ()
+    if keyword == "propertyNames":
+        steps = (value,)
+    elif keyword == "required":
+        steps = tuple(key for key in rules["required"] if key not in value)[:1]
+    elif keyword == "additionalProperties":
+        steps = tuple(key for key in value if key not in rules["properties"])[:1]
+    return (*error.absolute_path, *steps)
 
 
-def _text_problems(value: str, rules: Mapping[str, Any], path: Path) -> Iterator[_Problem]:
-    if "pattern" in rules and not re.search(rules["pattern"], value):
-        yield _Problem(2, path, f"{_name(path)} may not be {_shown(value)}; {_hint(rules)}")
-    elif len(value) < rules.get("minLength", 0):
-        yield _Problem(2, path, f"{_name(path)} is empty")
-    elif len(value) > rules.get("maxLength", len(value)):
-        yield _Problem(2, path, f"{_name(path)} is longer than {rules['maxLength']} characters")
+def _message(error: "ValidationError") -> str:
+    keyword, place = _keyword(error), _place(error)
+    value, rule = cast("Any", error.instance), cast("Any", error.validator_value)
+    rules = cast("Any", error.schema) or {}
+    what = _MESSAGES[keyword].format(
+        name=dotted(place) or "the file",
+        value=_shown(value),
+        rule=_shown(rule),
+        hint=rules.get("description", "see the schema"),
+        types=_types([error, *error.context]),
+        members=", ".join(branch["required"][0] for branch in rule) if keyword == "oneOf" else "",
+        twice=_shown(_twice(value)) if keyword == "uniqueItems" else "",
+    )
+    if keyword == "enum":
+        return unknown(what, str(value), [str(item) for item in rule])
+    if keyword == "additionalProperties":
+        free = [key for key in rules["properties"] if key not in value]
+        return unknown(what, str(place[-1]), free)
+    return what
 
 
-def _number_problems(value: float, rules: Mapping[str, Any], path: Path) -> Iterator[_Problem]:
-    broken = {
-        "minimum": ("at least", value < rules.get("minimum", value)),
-        "maximum": ("at most", value > rules.get("maximum", value)),
-        "exclusiveMinimum": ("above", value <= rules.get("exclusiveMinimum", value - 1)),
-        "exclusiveMaximum": ("below", value >= rules.get("exclusiveMaximum", value + 1)),
-    }
-    for keyword, (called, is_broken) in broken.items():
-        if keyword in rules and is_broken:
-            limit = f"{called} {_shown(rules[keyword])}"
-            yield _Problem(2, path, f"{_name(path)} must be {limit}, {_but(value)}")
+def _types(errors: Sequence["ValidationError"]) -> str:
+    rules = [cast("Any", error.validator_value) for error in errors if error.validator == "type"]
+    names = [name for rule in rules for name in ([rule] if isinstance(rule, str) else rule)]
+    return " or ".join(dict.fromkeys(_CALLED[name] for name in names))
 
 
-def _is_type(value: Json, types: str | Sequence[str]) -> bool:
-    for name in [types] if isinstance(types, str) else types:
-        if isinstance(value, bool):
-            fits = name == "boolean"
-        elif name == "integer" and isinstance(value, float):
-            fits = value.is_integer()
-        else:
-            fits = isinstance(value, _TYPES[name])
-        if fits:
-            return True
-    return False
-
-
-def _same(value: Json, other: Json) -> bool:
-    return value == other and isinstance(value, bool) == isinstance(other, bool)
-
-
-def _name(path: Path) -> str:
-    return dotted(path) or "the file"
-
-
-def _called(types: str | Sequence[str]) -> str:
-    names = [types] if isinstance(types, str) else list(dict.fromkeys(types))
-    return " or ".join(_CALLED[name] for name in names)
-
-
-def _but(value: Json) -> str:
-    if isinstance(value, dict):
-        return "not a mapping"
-    if isinstance(value, list):
-        return "not a list"
-    return f"not {_shown(value)}"
+def _twice(values: list[Json]) -> Json:
+    last = {canon.encode(value): at for at, value in enumerate(values)}
+    return next(value for at, value in enumerate(values) if last[canon.encode(value)] != at)
 
 
 def _shown(value: Json) -> str:
+    if isinstance(value, dict | list):
+        return "a mapping" if isinstance(value, dict) else "a list"
     text = "nothing" if value is None else repr(value) if isinstance(value, str) else str(value)
     text = text.lower() if isinstance(value, bool) else text
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _hint(rules: Mapping[str, Any]) -> str:
-    return str(rules.get("description", "see the schema"))
-
-
-def fail(document: Document, path: Path, err: FormatError) -> FormatError:
-    """Returns the error again, with the file and line that led to it."""
-    return document.error(path, str(err), hint=err.hint)

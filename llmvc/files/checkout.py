@@ -49,6 +49,7 @@ def checkout_files(
     listed = plan.assets(old)
     if listed is not None:
         wanted["assets"] = listed
+    plan.check_names()
     text = editing.patch(document, wanted)
     if text != document.text:
         plan.files[manifest.path] = editing.like(manifest_data, text)
@@ -93,6 +94,15 @@ class _Plan:
         kept += [name for name in names if name not in kept and name not in code]
         return kept if kept or "assets" in old or not code else None
 
+    def check_names(self) -> None:
+        """Refuses files that would be one where case does not count.
+
+        Raises:
+            FormatError: there are such files.
+        """
+        named = [tree.beside(self._path, name) for name in self._claims]
+        tree.check_collisions([self._path, *named], self._path)
+
     def _place_assets(self, known: Mapping[Digest, bytes]) -> None:
         before = as_mapping(self._old.get("assets", {}))
         for name, key in as_mapping(self._new.get("assets", {})).items():
@@ -106,9 +116,8 @@ class _Plan:
             self._claims[name] = wanted
             if before.get(name) != wanted:
                 self.files[tree.beside(self._path, name)] = known[wanted]
-        for name in self.files:
-            if name == self._path:
-                raise FormatError(f"asset {name} would replace the manifest itself")
+        if self._path in self.files:
+            raise FormatError(f"asset {self._path} would replace the manifest itself")
 
     def _claim(self, name: Json, data: bytes, *, changed: bool) -> bool:
         """Tells whether a file may hold these bytes; if they are new, plans to write them."""

@@ -125,14 +125,16 @@ def _group(value: Mapping[str, Json], wrong: _Wrong) -> str | None:
 
 
 def _tags(value: Mapping[str, Json], wrong: _Wrong) -> tuple[str, ...]:
-    tags = value.get("tags") or []
+    tags = value.get("tags")
+    tags = [] if tags is None else tags
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
         raise wrong("tags must be a list of texts")
     return tuple(sorted({str(tag) for tag in tags}))
 
 
 def _checks(value: Mapping[str, Json], wrong: _Wrong) -> tuple[Mapping[str, Json], ...]:
-    listed = value.get("assert") or []
+    listed = value.get("assert")
+    listed = [] if listed is None else listed
     if not isinstance(listed, list):
         raise wrong("assert must be a list")
     found: list[Mapping[str, Json]] = []

@@ -160,6 +160,8 @@ def _fetched(document: Document, item: Mapping[str, Any], here: Path) -> bytes:
             f"{document.where(here)}: {uri} cannot be read: {err.strerror}",
             hint="get the data, or correct the uri",
         ) from err
+    except FormatError as err:
+        raise document.error(here, str(err), hint=err.hint) from err
     found = digest.of_bytes(data)
     if found != item["digest"]:
         raise document.error(

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from llmvc.app.appending import Moved
     from llmvc.app.history import Log, Shown
     from llmvc.app.measuring import Measured
+    from llmvc.app.migrating import Migrated
     from llmvc.app.revisions import Resolved
     from llmvc.app.shipping import Shipped
 
@@ -116,6 +117,15 @@ def measured(done: "Measured") -> dict[str, Any]:
         else None
     )
     return {**members, "calls": calls}
+
+
+def migrated(done: "Migrated") -> dict[str, Any]:
+    """Returns what a migration led to."""
+    return {
+        "committed": plain(done.committed),
+        "measured": measured(done.measured),
+        "moved": moved(done.moved, dry_run=False) if done.moved else None,
+    }
 
 
 def shipped(done: "Shipped") -> dict[str, Any]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from llmvc.app.revisions import Resolved
     from llmvc.app.versioning import BundleState, Committed, EnvironmentState
     from llmvc.store.sync import FetchResult, PushResult
+    from llmvc.store.tracking import Behind
 
 
 def committed(done: "Committed") -> str:
@@ -166,7 +167,8 @@ def _effect(item: Estimate) -> str:
 
 def checked(item: "Checked") -> str:
     """Shows what the pre-push hook found about one bundle."""
-    head = f"llmvc: {item.bundle} at {item.commit[:10]}, against {item.env}: {item.note}"
+    against = f", against {item.env}" if item.env else ""
+    head = f"llmvc: {item.bundle} at {item.commit[:10]}{against}: {item.note}"
     if item.report is None or item.verdict is None:
         return head
     return f"{head}\n{verdict(item.report, item.verdict, colored=False)}"
@@ -279,6 +281,14 @@ def _winner(won: Release, name: str) -> list[str]:
         f"    the winner is release {won.seq} by {won.actor}: {won.kind} to {short(won.to)}",
         f"    -> llmvc fetch --drop {name} takes it, then measure against it",
     ]
+
+
+def behind(late: "Iterable[Behind]") -> str:
+    """Says which environments a remote is known to have more of."""
+    return "\n".join(
+        f"{item.bundle}/{item.env} is BEHIND {item.remote}: llmvc fetch {item.remote}"
+        for item in late
+    )
 
 
 def dropped(releases: tuple[Release, ...]) -> str:

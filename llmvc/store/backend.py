@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llmvc.errors import RefMoved
+from llmvc.errors import RefMoved, StoreError
 from llmvc.store.git import Git
 from llmvc.store.reader import Reader
-from llmvc.store.refs import Change, Refs, folders_of, is_ancestor
+from llmvc.store.refs import Change, Refs, is_ancestor
 from llmvc.store.retry import Retry
 from llmvc.store.trees import Trees
 
@@ -59,13 +59,21 @@ class Backend:
         """
         from llmvc.store import objects  # noqa: PLC0415 (dulwich only where one writes)
 
-        self.check_writable()
-        objects.store(self.git, self.reader, self.object_dir, pack)
-        self.refs.move((change,), why)
-        objects.sync_folders(folders_of(self.common_dir, (change.ref,)))
-        if objects.missing(self.reader, pack):
-            # `git gc --prune=now` may take objects that no ref named yet; now one does.
+        def keep() -> None:
             objects.store(self.git, self.reader, self.object_dir, pack)
+
+        self.check_writable()
+        keep()
+        # `git gc --prune=now` may take objects that no ref names yet, before or as ours moves.
+        try:
+            self.refs.move((change,), why)
+        except StoreError:
+            if not objects.missing(self.reader, pack):
+                raise
+            keep()
+            self.refs.move((change,), why)
+        if objects.missing(self.reader, pack):
+            keep()
         self._read_back(change)
 
     def _read_back(self, change: Change) -> None:

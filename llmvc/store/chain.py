@@ -15,7 +15,7 @@ from llmvc.core import release as rules
 from llmvc.core.digest import Digest
 from llmvc.core.names import env_ref
 from llmvc.core.release import Release
-from llmvc.errors import FormatError, IntegrityError
+from llmvc.errors import FormatError, IntegrityError, StoreError
 from llmvc.store.backend import Backend
 from llmvc.store.refs import Change
 
@@ -66,13 +66,15 @@ class EnvChain:
             tip: the commit to end with; by default where the ref stands now.
 
         Raises:
-            IntegrityError: the chain is forked, cut or breaks a rule.
+            IntegrityError: the chain is forked or breaks a rule.
+            StoreError: a shallow fetch has cut it off.
         """
         return tuple(item.release for item in self.tips(tip))
 
     def tips(self, tip: str | None = None) -> tuple[Tip, ...]:
         """Returns all releases with their commits; see `releases`."""
         oids = self._line(tip)
+        self._check_whole(oids)
         try:
             found = rules.check(self._records(oids))
         except FormatError as err:
@@ -217,6 +219,14 @@ class EnvChain:
             if len(parents) > 1:
                 raise IntegrityError(f"{self.ref}: commit {oid} has {len(parents)} parents")
         return tuple(line[0] for line in lines)
+
+    def _check_whole(self, oids: Sequence[str]) -> None:
+        shallow = self._backend.common_dir / "shallow"
+        if oids and shallow.is_file() and oids[0] in shallow.read_text().split():
+            raise StoreError(
+                f"{self.ref} was cut off by a shallow fetch at {oids[0]}",
+                hint="git fetch --unshallow, or fetch it without --depth",
+            )
 
     def _records(self, oids: Sequence[str]) -> list[bytes]:
         found = self._backend.reader.many(f"{oid}:{RECORD}" for oid in oids)

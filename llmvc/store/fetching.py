@@ -10,8 +10,7 @@ from llmvc.core.names import ENV_PREFIX, STORE_REF
 from llmvc.errors import IntegrityError, RefMoved
 from llmvc.store.chain import EnvChain
 from llmvc.store.exchange import Diverged, FetchResult, Moved, Notice, name_of, transport_to
-from llmvc.store.objects import sync_folders
-from llmvc.store.refs import Change, folders_of, is_ancestor
+from llmvc.store.refs import Change, is_ancestor
 from llmvc.store.repository import Repository
 from llmvc.store.settings import SEEN, TRACKING
 from llmvc.store.transport import Place, Transport
@@ -99,7 +98,6 @@ def _environment(
         changes.append(Change(place.local, local, theirs))
     if changes:
         repo.backend.refs.move(changes, "llmvc: fetch")
-        sync_folders(folders_of(repo.common_dir, (change.ref for change in changes)))
     if forward:
         return [Moved(place.local, local, theirs)]
     if local is None or is_ancestor(repo.git, theirs, local):

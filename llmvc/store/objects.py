@@ -5,7 +5,6 @@
 - dulwich takes a while to import: modules that also read import this one where they write.
 """
 
-import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -18,16 +17,11 @@ from dulwich.objects import Blob, Commit, ObjectID, ShaFile, Tree
 from dulwich.pack import pack_header_chunks, pack_object_chunks
 
 from llmvc.errors import StoreError
+from llmvc.store.durable import SYNCED, sync_folders
 from llmvc.store.git import Git, trouble
 from llmvc.store.reader import Reader
 from llmvc.store.trees import Listing
 
-_SYNC: Final = (
-    "-c",
-    "core.fsync=loose-object,pack,pack-metadata,reference",
-    "-c",
-    "core.fsyncMethod=fsync",
-)
 _PERSON = re.compile(r"\s*(.*?)\s*<([^<>]*)>\s*\Z", re.DOTALL)
 _ODD = re.compile(r"[<>\n\0]+")
 
@@ -118,7 +112,7 @@ def store(git: Git, reader: Reader, folder: Path, pack: Pack) -> None:
     Raises:
         StoreError: git or the disk refused.
     """
-    result = git.call(*_SYNC, "unpack-objects", "-q", stdin=pack.stream())
+    result = git.call(*SYNCED, "unpack-objects", "-q", stdin=pack.stream())
     if result.code:
         raise trouble("storing objects", result)
     sync_folders({*(folder / oid[:2] for oid in pack.ids), folder})
@@ -130,27 +124,6 @@ def store(git: Git, reader: Reader, folder: Path, pack: Pack) -> None:
 def missing(reader: Reader, pack: Pack) -> tuple[str, ...]:
     """Returns the ids of a pack's objects that the repository lacks."""
     return tuple(oid for oid in pack.ids if reader.info(oid) is None)
-
-
-def sync_folders(folders: Iterable[Path]) -> None:
-    """Makes the names in folders durable; folders that are not there are passed over.
-
-    Raises:
-        StoreError: the disk refused.
-    """
-    for folder in sorted(folders):
-        try:
-            handle = os.open(folder, os.O_RDONLY)
-        except FileNotFoundError:
-            continue  # the object was in a pack already, or the refs are no files (reftable)
-        except OSError as err:
-            raise StoreError(f"cannot sync {folder}: {err.strerror}") from err
-        try:
-            os.fsync(handle)
-        except OSError as err:
-            raise StoreError(f"cannot sync {folder}: {err.strerror}") from err
-        finally:
-            os.close(handle)
 
 
 def message(subject: str, trailers: Mapping[str, str]) -> str:

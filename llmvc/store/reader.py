@@ -139,6 +139,6 @@ class Reader:
         self.close()
         result = self._git.call("cat-file", "--batch-command", stdin=f"contents {spec}\n".encode())
         said = reason(result.err)
-        if any(word in said for word in ("corrupt", "loose object", "unpack", "inflate")):
+        if any(word in said for word in ("corrupt", "loose object", "unpack", "inflate", "stream")):
             return IntegrityError(f"git object {spec} is damaged: {said}")
         return trouble("git cat-file", result)

@@ -6,11 +6,12 @@
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from llmvc.errors import IntegrityError, RefMoved
+from llmvc.store.durable import SYNCED, folders_of, sync_folders
 from llmvc.store.git import Git, Result, reason, trouble
 from llmvc.store.retry import Retry
 
@@ -33,8 +34,9 @@ class Change:
 class Refs:
     """The refs of one repository."""
 
-    def __init__(self, git: Git, *, id_bytes: int, retry: Retry) -> None:
+    def __init__(self, git: Git, common_dir: Path, *, id_bytes: int, retry: Retry) -> None:
         self._git = git
+        self._common_dir = common_dir
         self._zero = "0" * (2 * id_bytes)
         self._retry = retry
 
@@ -70,13 +72,19 @@ class Refs:
         """
         lines = "".join(self._line(change) for change in changes)
         stdin = f"start\n{lines}prepare\ncommit\n".encode()
-        args = ("-c", "core.fsync=reference", "-c", "core.fsyncMethod=fsync", "update-ref")
         result = Result(0, b"", b"")
         for _ in self._retry.rounds():
             result = self._git.call(
-                *args, "--create-reflog", "-m", " ".join(why.split()), "--stdin", stdin=stdin
+                *SYNCED,
+                "update-ref",
+                "--create-reflog",
+                "-m",
+                " ".join(why.split()),
+                "--stdin",
+                stdin=stdin,
             )
             if not result.code:
+                sync_folders(folders_of(self._common_dir, (change.ref for change in changes)))
                 return
             if not _LOCKED.search(reason(result.err)):
                 break
@@ -123,14 +131,3 @@ def is_ancestor(git: Git, old: str, new: str) -> bool:
     if result.code not in (0, 1):
         raise trouble("git merge-base", result)
     return result.code == 0
-
-
-def folders_of(common: Path, refs: Iterable[str]) -> set[Path]:
-    """Returns the folders whose names change when these refs are written as files."""
-    found = set[Path]()
-    for ref in refs:
-        path = common / ref
-        while path != common:
-            path = path.parent
-            found.add(path)
-    return found

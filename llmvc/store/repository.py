@@ -64,7 +64,7 @@ class Repository:
             git=git,
             reader=reader,
             trees=Trees(reader, id_bytes),
-            refs=Refs(git, id_bytes=id_bytes, retry=retry),
+            refs=Refs(git, place.common_dir, id_bytes=id_bytes, retry=retry),
             retry=retry,
             object_format=place.object_format,
             common_dir=place.common_dir,

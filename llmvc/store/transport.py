@@ -11,17 +11,12 @@ from typing import Final
 
 from llmvc.core.names import ENV_PREFIX, STORE_REF
 from llmvc.errors import StoreError
+from llmvc.store.durable import SYNCED
 from llmvc.store.git import Git, Result, reason, trouble
 from llmvc.store.retry import Retry
 from llmvc.store.settings import SEEN, TRACKING, Settings
 
 OURS: Final = "refs/llmvc/"
-_DURABLE: Final = (
-    "-c",
-    "core.fsync=loose-object,pack,pack-metadata,reference",
-    "-c",
-    "core.fsyncMethod=fsync",
-)
 _FETCH: Final = (
     "fetch",
     "--quiet",
@@ -90,7 +85,7 @@ class Transport:
         )
 
     def refspecs(self) -> tuple[str, ...]:
-        """Returns what a fetch of everything asks for."""
+        """Returns what the configuration needs, for a plain `git fetch` to bring our refs."""
         tracking = f"{TRACKING}{self.remote}/"
         everything = f"+{OURS}*:{tracking}*"
         if not self._env_prefix:
@@ -104,7 +99,12 @@ class Transport:
         Raises:
             StoreError: the remote cannot be reached or git refused.
         """
-        result = self._fetch("--prune", self.refspecs())
+        # Not `refspecs`: git prunes nothing that an exclusion might mean. The star behind the
+        # store's name makes a remote without one no error.
+        store, tracking = STORE_REF.removeprefix(OURS), f"{TRACKING}{self.remote}/"
+        envs = self._env_prefix or ENV_PREFIX
+        specs = (f"+{OURS}{store}*:{tracking}{store}*", f"+{envs}*:{tracking}env/*")
+        result = self._fetch("--prune", specs)
         if result.code:
             raise unreachable("fetch", self.remote, result)
 
@@ -148,7 +148,7 @@ class Transport:
     def _fetch(self, prune: str, specs: Sequence[str]) -> Result:
         result = Result(0, b"", b"")
         for _ in self._retry.rounds():
-            result = self._git.call(*_DURABLE, *_FETCH, prune, "--", self.remote, *specs)
+            result = self._git.call(*SYNCED, *_FETCH, prune, "--", self.remote, *specs)
             if not result.code or "cannot lock ref" not in reason(result.err):
                 break
         return result

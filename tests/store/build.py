@@ -1,11 +1,15 @@
 """Builders for tests of the store: repositories of every shape, bundles, moves."""
 
+import atexit
 import os
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 from llmvc.core import release as rules
@@ -45,22 +49,28 @@ class Waits:
 
 def git(folder: Path, *args: str, stdin: bytes = b"", check: bool = True) -> str:
     """Runs the real git and returns what it printed."""
-    done = subprocess.run(
-        ["git", *args], cwd=folder, input=stdin, check=False, capture_output=True
-    )
+    done = subprocess.run(["git", *args], cwd=folder, input=stdin, check=False, capture_output=True)
     assert done.returncode == 0 or not check, done.stderr.decode()
     return done.stdout.decode().strip()
+
+
+@cache
+def _template(object_format: str) -> Path:
+    """Makes a repository with one commit, once a test run; tests work on copies of it."""
+    folder = Path(tempfile.mkdtemp(prefix="llmvc-template-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    git(folder, "init", "-q", "-b", "main", f"--object-format={object_format}", ".")
+    git(folder, "config", "gc.auto", "0")
+    (folder / "a.txt").write_text("one\n")
+    git(folder, "add", ".")
+    git(folder, "commit", "-q", "-m", "start")
+    return folder
 
 
 def make(folder: Path, shape: str = "plain") -> Path:
     """Makes a repository of one shape, with one commit, and returns where to open it."""
     plain = folder / "plain"
-    object_format = "sha256" if shape == "sha256" else "sha1"
-    git(folder, "init", "-q", "-b", "main", f"--object-format={object_format}", str(plain))
-    git(plain, "config", "gc.auto", "0")
-    (plain / "a.txt").write_text("one\n")
-    git(plain, "add", ".")
-    git(plain, "commit", "-q", "-m", "start")
+    shutil.copytree(_template("sha256" if shape == "sha256" else "sha1"), plain, symlinks=True)
     if shape == "bare":
         git(folder, "clone", "-q", "--bare", str(plain), str(folder / "bare.git"))
         return folder / "bare.git"
@@ -170,7 +180,9 @@ def replace_blob(place: Path, path: str, data: bytes, ref: str = STORE_REF) -> N
 
     run("read-tree", ref)
     run("update-index", "--add", "--cacheinfo", f"100644,{oid},{path}")
-    git(place, "update-ref", ref, git(place, "commit-tree", "-p", ref, "-m", "x", run("write-tree")))
+    git(
+        place, "update-ref", ref, git(place, "commit-tree", "-p", ref, "-m", "x", run("write-tree"))
+    )
 
 
 class _Meddled:

@@ -65,7 +65,9 @@ def test_the_commit_tells_a_reader_of_git_log_what_moved(tmp_path):
         f"Llmvc-To: {two}",
         "Ada ada@example.org 2026-11-20T12:00:00+00:00",
     ]
-    assert git(place, "reflog", "--format=%gs", PROD).splitlines()[0] == "llmvc: support/prod 2: adopt"
+    assert (
+        git(place, "reflog", "--format=%gs", PROD).splitlines()[0] == "llmvc: support/prod 2: adopt"
+    )
 
 
 def test_an_append_from_a_tip_that_is_no_longer_the_tip_is_refused(tmp_path):
@@ -80,7 +82,9 @@ def test_an_append_from_a_tip_that_is_no_longer_the_tip_is_refused(tmp_path):
             chain.append(old, release(old.release, "x"), files("x"), author=ADA, time=NOW)
         with pytest.raises(RefMoved):
             chain.append(None, release(None, "x"), files("x"), author=ADA, time=NOW)
-        assert [found.to for found in chain.releases()] == [bundle(text).digest for text in ("one", "two")]
+        assert [found.to for found in chain.releases()] == [
+            bundle(text).digest for text in ("one", "two")
+        ]
 
 
 def test_who_moves_between_the_look_and_the_move_wins(tmp_path):
@@ -116,7 +120,17 @@ def test_a_ref_that_was_deleted_meanwhile_is_not_brought_back(tmp_path):
         (lambda r: r, {**files("two"), "notes.txt": b"hi"}),
         (lambda r: r, {**files("two"), "o/" + "0" * 64: b"not that"}),
     ],
-    ids=["seq", "previous", "from", "env", "other-bundle", "no-policy", "unnamed-report", "unknown", "asset"],
+    ids=[
+        "seq",
+        "previous",
+        "from",
+        "env",
+        "other-bundle",
+        "no-policy",
+        "unnamed-report",
+        "unknown",
+        "asset",
+    ],
 )
 def test_a_release_that_does_not_fit_is_never_written(tmp_path, break_it, blobs):
     with opened(make(tmp_path)) as repo:
@@ -144,12 +158,14 @@ def test_other_bytes_than_the_record_names_are_found_on_reading(tmp_path):
         adopt(repo.chain("support", "prod"), "one")
     tree = git(place, "rev-parse", f"{PROD}^{{tree}}")
     evil = git(place, "hash-object", "-w", "--stdin", stdin=b"{}")
-    lines = git(place, "ls-tree", tree).replace(git(place, "rev-parse", f"{PROD}:bundle.json"), evil)
+    lines = git(place, "ls-tree", tree).replace(
+        git(place, "rev-parse", f"{PROD}:bundle.json"), evil
+    )
     new = git(place, "commit-tree", "-m", "x", git(place, "mktree", stdin=lines.encode() + b"\n"))
     git(place, "update-ref", PROD, new)
     with opened(place) as repo:
         chain = repo.chain("support", "prod")
-        with pytest.raises(IntegrityError, match="release 1: bundle.json is not b3:"):
+        with pytest.raises(IntegrityError, match=r"release 1: bundle\.json is not b3:"):
             chain.blob("bundle.json")
         with pytest.raises(IntegrityError):
             chain.verify(new)
@@ -227,7 +243,15 @@ def test_rolling_back_twice_reads_as_written(tmp_path):
         adopt(chain, "two")
         tip, first = chain.tip(), chain.releases()[0]
         assert tip is not None
-        move = Move("rollback", first.to, POLICY.digest, Source(None, dirty=False), "2026-11-20T13:00:00Z", ADA, target=first.digest)
+        move = Move(
+            "rollback",
+            first.to,
+            POLICY.digest,
+            Source(None, dirty=False),
+            "2026-11-20T13:00:00Z",
+            ADA,
+            target=first.digest,
+        )
         back = append(tip.release, move, bundle="support", env="prod")
         chain.append(tip, back, files("one"), author=ADA, time=NOW)
         assert chain.releases()[-1].rolled_back == (bundle("two").digest,)

@@ -94,7 +94,9 @@ def test_what_is_said_about_an_object_is_listed_under_it_sorted_by_digest(tmp_pa
     with opened(make(tmp_path)) as repo:
         key = bundle("x").digest
         said = [f'{{"llmvc":"labels/1","n":{n}}}'.encode() for n in range(5)]
-        repo.versions.add(about=[(key, data) for data in said], subject="label", author=ADA, time=NOW)
+        repo.versions.add(
+            about=[(key, data) for data in said], subject="label", author=ADA, time=NOW
+        )
         assert repo.versions.about(key) == tuple(sorted(said, key=digest.of_bytes))
         assert repo.versions.read(digest.of_bytes(said[3])) == said[3]
 
@@ -135,7 +137,9 @@ def test_what_lies_about_an_object_is_hashed_too(tmp_path):
     with opened(place) as repo:
         made = commit(repo, "hello")
     listed = [
-        line for line in git(place, "ls-tree", "-r", "--name-only", STORE_REF).splitlines() if line[0] in "av"
+        line
+        for line in git(place, "ls-tree", "-r", "--name-only", STORE_REF).splitlines()
+        if line[0] in "av"
     ]
     for path in listed:
         replace_blob(place, path, b"evil")
@@ -148,7 +152,14 @@ def test_what_lies_about_an_object_is_hashed_too(tmp_path):
 
 @pytest.mark.parametrize(
     "path",
-    ["x", "o/aa/bb/cc", "v/../aa/bb", "o/AA/bb/" + "c" * 60, "a/aa/bb/" + "c" * 60, "v/UP/aa/" + "c" * 62],
+    [
+        "x",
+        "o/aa/bb/cc",
+        "v/../aa/bb",
+        "o/AA/bb/" + "c" * 60,
+        "a/aa/bb/" + "c" * 60,
+        "v/UP/aa/" + "c" * 62,
+    ],
 )
 def test_a_path_that_the_format_does_not_know_is_refused(path):
     with pytest.raises(IntegrityError, match="no path of this format"):
@@ -187,7 +198,7 @@ def test_a_lock_that_stays_is_named_with_its_age_and_nothing_changes(tmp_path):
 def test_a_lock_that_goes_away_is_waited_for(tmp_path):
     place = make(tmp_path)
     lock = place / ".git" / (STORE_REF + ".lock")
-    waits = Waits({2: lambda: lock.unlink()})
+    waits = Waits({2: lock.unlink})
     with opened(place, waits.retry()) as repo:
         commit(repo, "hello")
         lock.touch()

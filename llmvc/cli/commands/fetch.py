@@ -24,16 +24,16 @@ def command(*, remote: str | None, drop: str | None, as_json: bool) -> int:
     Example: llmvc fetch
     """  # noqa: D301
     repo = options.workspace().repo
-    if drop is not None:
-        bundle, slash, env = drop.partition("/")
-        if not slash:
-            raise UsageError(f"{drop!r} is not BUNDLE/ENV", hint="for one: --drop support/prod")
-        dropped = sync.drop(repo, remote, bundle, env)
-        current().talk(views.dropped(dropped))
-    done = sync.fetch(repo, remote)
     out = current()
+    bundle, slash, env = (drop or "").partition("/")
+    if drop is not None and not slash:
+        raise UsageError(f"{drop!r} is not BUNDLE/ENV", hint="for one: --drop support/prod")
+    dropped = sync.drop(repo, remote, bundle, env) if drop is not None else None
+    if dropped is not None:
+        out.talk(views.dropped(dropped))
+    done = sync.fetch(repo, remote)
     if as_json:
-        out.json("fetch/1", asjson.plain_object(done))
+        out.json("fetch/1", {**asjson.plain_object(done), "dropped": asjson.plain(dropped)})
     else:
         out.data(views.fetched(done))
     if done.notices:

@@ -21,7 +21,8 @@ def command() -> None:
 
 
 @command.command("install")
-def install() -> None:
+@options.as_json
+def install(*, as_json: bool) -> None:
     """Installs the pre-push hook; one that is there is kept and runs first.
 
     \b
@@ -29,6 +30,10 @@ def install() -> None:
     """  # noqa: D301
     path, moved = hooks.install(options.workspace())
     out = current()
+    if as_json:
+        kept = str(path.with_name(hooks.KEPT)) if moved else None
+        out.json("hook/1", {"path": str(path), "installed": True, "changed": True, "kept": kept})
+        return
     out.data(str(path))
     if moved:
         out.talk(f"your own hook was kept as {hooks.KEPT} and runs first")
@@ -36,13 +41,18 @@ def install() -> None:
 
 
 @command.command("uninstall")
-def uninstall() -> None:
+@options.as_json
+def uninstall(*, as_json: bool) -> None:
     """Removes the pre-push hook and puts your own back.
 
     \b
     Example: llmvc hook uninstall
     """  # noqa: D301
     path, removed = hooks.uninstall(options.workspace())
+    if as_json:
+        left = {"path": str(path), "installed": False, "changed": removed, "kept": None}
+        current().json("hook/1", left)
+        return
     current().talk(f"removed {path}" if removed else f"{path} is not llmvc's; nothing was done")
 
 

@@ -8,7 +8,8 @@ from llmvc.cli.output import current
 
 
 @click.command("init")
-def command() -> None:
+@options.as_json
+def command(*, as_json: bool) -> None:
     """Sets the Git repository around this folder up for llmvc; run it again at any time.
 
     It writes .llmvc/config.yaml, a line in .gitattributes for the diff driver, and in this
@@ -19,6 +20,9 @@ def command() -> None:
     """  # noqa: D301
     done = setup.init(options.workspace())
     out = current()
+    if as_json:
+        out.json("init/1", {"done": list(done)})
+        return
     for line in done:
         out.data(line)
     out.talk("next: llmvc new NAME, for a bundle, a suite and cases that pass at once")

@@ -3,10 +3,11 @@
 import click
 
 from llmvc.app import job, measuring, migrating
-from llmvc.cli import moved, options
+from llmvc.cli import options
 from llmvc.cli.measured import exit_code, show
 from llmvc.cli.output import current
 from llmvc.cli.progress import bar
+from llmvc.render import asjson, views
 
 
 @click.command("migrate")
@@ -55,10 +56,11 @@ def command(
             on_estimate=lambda what, expected: out.talk(measuring.announce(what, expected)),
             progress=progress,
         )
-    if done.moved is not None and as_json:
-        moved.show(done.moved, dry_run=False, as_json=True)
-        return 0
-    show(out, done.measured, as_json=as_json)
+    if as_json:
+        out.json("migrate/1", asjson.migrated(done))
+        return exit_code(done.measured)
+    out.data(views.committed(done.committed))
+    show(out, done.measured, as_json=False)
     if done.moved is not None:
-        moved.show(done.moved, dry_run=False, as_json=False)
+        out.data(views.moved(done.moved, dry_run=False))
     return exit_code(done.measured)

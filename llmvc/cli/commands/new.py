@@ -9,7 +9,8 @@ from llmvc.cli.output import current
 
 @click.command("new")
 @click.argument("name")
-def command(*, name: str) -> None:
+@options.as_json
+def command(*, name: str, as_json: bool) -> None:
     """Writes the bundle NAME with a suite and cases that pass at once.
 
     A stand-in answers instead of a model, so that nothing costs anything until you name one.
@@ -17,8 +18,12 @@ def command(*, name: str) -> None:
     \b
     Example: llmvc new support
     """  # noqa: D301
+    written = setup.new(options.workspace(), name)
     out = current()
-    for path in setup.new(options.workspace(), name):
+    if as_json:
+        out.json("new/1", {"bundle": name, "written": list(written)})
+        return
+    for path in written:
         out.data(path)
     out.talk(
         f"next: git add, then llmvc commit {name} -m 'first', llmvc eval {name}, "

@@ -5,7 +5,8 @@ import click
 from llmvc.app import revisions
 from llmvc.cli import options
 from llmvc.cli.output import current
-from llmvc.render import asjson
+from llmvc.render import asjson, views
+from llmvc.store.tracking import behind
 
 
 @click.command("resolve")
@@ -20,7 +21,8 @@ def command(*, revision: str, as_bytes: bool, as_json: bool) -> None:
     \b
     Example: llmvc resolve support@prod
     """  # noqa: D301
-    found = revisions.resolve(options.workspace(), revision)
+    ws = options.workspace()
+    found = revisions.resolve(ws, revision)
     out = current()
     if as_bytes:
         out.raw(found.bundle.data)
@@ -28,3 +30,5 @@ def command(*, revision: str, as_bytes: bool, as_json: bool) -> None:
         out.json("resolve/1", asjson.resolved(found))
     else:
         out.data(found.bundle.digest)
+    if found.release is not None:
+        out.talk(views.behind(behind(ws.repo, found.name, found.release.env)))

@@ -16,6 +16,7 @@ from llmvc.render import asjson, views
 @click.option("--no-push", is_flag=True, help="Stop after the promotion.")
 @options.measuring
 @options.reason
+@options.dry_run
 @options.actor
 @options.as_json
 def command(
@@ -24,6 +25,7 @@ def command(
     message: str,
     no_push: bool,
     reason: str | None,
+    dry_run: bool,
     actor: str | None,
     as_json: bool,
     **limits: object,
@@ -45,7 +47,7 @@ def command(
             message=message,
             reason=reason,
             push=not no_push,
-            choices=job.Choices(**limits),  # type: ignore[arg-type]  # click checked each value's type
+            choices=job.Choices(dry_run=dry_run, **limits),  # type: ignore[arg-type]  # click checked each value's type
             on_estimate=lambda what, expected: out.talk(measuring.announce(what, expected)),
             progress=progress,
         )

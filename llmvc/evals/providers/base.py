@@ -10,7 +10,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from llmvc.core import canon
 from llmvc.core.bundle import Bundle
@@ -158,7 +158,7 @@ def read_answer(value: canon.Json, latency_s: float | None = None) -> Answer:
         FormatError: it is neither.
     """
     if isinstance(value, str):
-        return Answer(output=value, latency_s=latency_s)
+        return storable(Answer(output=value, latency_s=latency_s))
     if not isinstance(value, Mapping):
         raise FormatError(f"answered {type(value).__name__} instead of text or an object")
     if isinstance(value.get("error"), str) and value["error"]:
@@ -169,7 +169,7 @@ def read_answer(value: canon.Json, latency_s: float | None = None) -> Answer:
     calls = _list(value, "calls")
     usage = value.get("usage")
     counted = usage if isinstance(usage, Mapping) else _summed(calls)
-    return Answer(
+    answer = Answer(
         output=output if isinstance(output, str) else canon.encode(output).decode("utf-8"),
         finish_reason=text_or_none(value.get("finish_reason")),
         input_tokens=count(counted.get("input_tokens")),
@@ -184,6 +184,30 @@ def read_answer(value: canon.Json, latency_s: float | None = None) -> Answer:
         steps=_list(value, "steps"),
         calls=calls,
     )
+    return storable(answer)
+
+
+def storable(answer: Answer) -> Answer:
+    """Returns the answer, if the run cache can hold it.
+
+    Raises:
+        FormatError: it holds half a character, or something that is not JSON.
+    """
+    texts = (answer.output, answer.finish_reason, answer.model, answer.fingerprint)
+    told = [text for text in texts if text is not None and not text.isascii()]
+    lists = [part for part in (answer.tool_calls, answer.steps, answer.calls) if part]
+    if told or lists:
+        canon.encode([told, lists])
+    return answer
+
+
+def thawed(value: canon.Json) -> Any:
+    """Returns a copy of a value for foreign code, which may change it as it likes."""
+    if isinstance(value, Mapping):
+        return {name: thawed(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [thawed(item) for item in value]
+    return value
 
 
 def count(value: canon.Json) -> int | None:

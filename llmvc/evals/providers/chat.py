@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from llmvc.core import canon
-from llmvc.evals.providers.base import Answer, Call, count
+from llmvc.errors import FormatError
+from llmvc.evals.providers.base import Answer, Call, count, storable
 
 # Decoding members that have the same name in both worlds.
 _SAME: Final = (
@@ -109,32 +110,51 @@ def read_completion(content: bytes, latency_s: float) -> Answer:
     """Reads a chat completion; its first choice is the answer.
 
     Raises:
-        ValueError, KeyError, TypeError, IndexError: it is malformed.
+        FormatError: it is malformed.
     """
-    body: Any = json.loads(content)
-    choice = body["choices"][0]
-    message = choice["message"]
+    body = _need(canon.decode(content), "a completion")
+    choices = body.get("choices")
+    if not isinstance(choices, list) or not choices:
+        raise FormatError("it has no choices")
+    choice = _need(choices[0], "a choice")
+    message = _need(choice.get("message"), "a message")
     output, calls = message.get("content"), message.get("tool_calls") or []
+    if not isinstance(calls, list):
+        raise FormatError("tool_calls is not a list")
     if output is None:
         # A model that only calls tools, or refuses in the member made for it, did answer.
         output = message.get("refusal") or ("" if calls else None)
     if not isinstance(output, str):
-        raise TypeError("the message has no text")
-    usage = body.get("usage") or {}
-    given = usage.get("prompt_tokens_details") or {}
-    made = usage.get("completion_tokens_details") or {}
-    return Answer(
+        raise FormatError("the message has no text")
+    usage = _need(body.get("usage") or {}, "usage")
+    given = _need(usage.get("prompt_tokens_details") or {}, "prompt_tokens_details")
+    made = _need(usage.get("completion_tokens_details") or {}, "completion_tokens_details")
+    answer = Answer(
         output=output,
-        finish_reason=choice.get("finish_reason"),
+        finish_reason=_text(choice, "finish_reason"),
         input_tokens=count(usage.get("prompt_tokens")),
         output_tokens=count(usage.get("completion_tokens")),
         cached_tokens=count(given.get("cached_tokens")),
         reasoning_tokens=count(made.get("reasoning_tokens")),
         latency_s=latency_s,
-        model=body.get("model"),
-        fingerprint=body.get("system_fingerprint"),
+        model=_text(body, "model"),
+        fingerprint=_text(body, "system_fingerprint"),
         tool_calls=tuple(calls),
     )
+    return storable(answer)
+
+
+def _need(value: canon.Json, what: str) -> Mapping[str, canon.Json]:
+    if not isinstance(value, Mapping):
+        raise FormatError(f"{what} is not an object")
+    return value
+
+
+def _text(value: Mapping[str, canon.Json], name: str) -> str | None:
+    found = value.get(name)
+    if found is not None and not isinstance(found, str):
+        raise FormatError(f"{name} is not text")
+    return found
 
 
 def error_of(content: bytes) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from llmvc.core import canon, digest
-from llmvc.errors import ConfigError, ProviderError
+from llmvc.errors import ConfigError, FormatError, ProviderError
 from llmvc.evals.providers.base import Answer, Call, Mode, failed, one_line
 from llmvc.evals.providers.chat import Shape, body_of, error_of, read_completion
 from llmvc.evals.providers.options import Options
@@ -167,9 +167,8 @@ class OpenAI:
     def _read(self, response: "httpx.Response", latency_s: float) -> Answer:
         try:
             return read_completion(response.content, latency_s)
-        except (ValueError, KeyError, TypeError, IndexError) as err:
-            text = f"malformed answer: {type(err).__name__}: {self._clean(str(err))}"
-            return failed(text, "provider", latency_s)
+        except FormatError as err:
+            return failed(f"malformed answer: {self._clean(str(err))}", "provider", latency_s)
 
     def _check_hopeless(self, response: "httpx.Response") -> None:
         status, content = response.status_code, response.content

@@ -20,10 +20,10 @@ from llmvc.core import canon
 from llmvc.core.digest import Digest
 from llmvc.errors import FormatError, ProviderError
 from llmvc.evals.loading import load_function
-from llmvc.evals.providers.base import Answer, Call, Mode, failed, read_answer
+from llmvc.evals.providers.base import Answer, Call, Mode, failed, read_answer, thawed
 from llmvc.evals.providers.options import Options
 
-QUICK_S: Final = 0.002
+QUICK_S: Final = 0.0003
 THREADS: Final = 64
 
 
@@ -74,9 +74,7 @@ class Python:
         started = perf_counter()
         try:
             value = await self._call(call)
-            latency_s = perf_counter() - started
-            self._direct = not self._asks and latency_s < QUICK_S
-            return read_answer(value, latency_s)
+            return read_answer(value, perf_counter() - started)
         except TimeoutError:
             text = f"no answer within {self._timeout_s:g} s"
             return failed(text, "application", perf_counter() - started)
@@ -93,16 +91,26 @@ class Python:
             self._threads = None
 
     async def _call(self, call: Call) -> Any:
-        given = (call.request,) if self.mode == "chat" else (call.snapshot, dict(call.case.vars))
+        if self.mode == "chat":
+            given: tuple[Any, ...] = (thawed(call.request),)
+        else:
+            given = (call.snapshot, thawed(call.case.vars))
         if self._asks:
             return await asyncio.wait_for(self._function(*given), self._timeout_s)
         if self._direct:
             try:
-                return self._function(*given)
+                return self._timed(*given)
             except RuntimeError as err:
                 # It runs an event loop of its own, which needs a thread without one.
                 if "running event loop" not in str(err):
                     raise
+                self._direct = False
         self._threads = self._threads or ThreadPoolExecutor(THREADS)
-        thread = asyncio.get_running_loop().run_in_executor(self._threads, self._function, *given)
+        thread = asyncio.get_running_loop().run_in_executor(self._threads, self._timed, *given)
         return await asyncio.wait_for(thread, self._timeout_s)
+
+    def _timed(self, *given: Any) -> Any:
+        started = perf_counter()
+        value = self._function(*given)
+        self._direct = perf_counter() - started < QUICK_S
+        return value

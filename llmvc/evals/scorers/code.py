@@ -14,7 +14,7 @@ from llmvc.core import digest
 from llmvc.core.suite import Case, Scorer
 from llmvc.errors import FormatError, IntegrityError
 from llmvc.evals.loading import load_function
-from llmvc.evals.providers.base import Answer, one_line
+from llmvc.evals.providers.base import Answer, one_line, thawed
 
 
 def load(scorer: Scorer, folder: Path) -> Callable[[Case, Answer], float]:
@@ -39,7 +39,7 @@ def load(scorer: Scorer, folder: Path) -> Callable[[Case, Answer], float]:
 
     def call(case: Case, answer: Answer) -> float:
         try:
-            return read(function(answer.output, case.to_dict(), asdict(answer)))
+            return read(function(answer.output, thawed(case.to_dict()), asdict(answer)))
         except FormatError:
             raise
         except Exception as err:  # foreign code: whatever it raises, it could not tell

@@ -41,7 +41,12 @@ def test_the_order_is_shuffled_but_the_same_for_the_same_question():
 
 def test_keys_differ_by_request_case_connection_and_run():
     def all_keys(some, rows):
-        return [key for one in plan.make(some, rows, suite(rows)).cases for arm in one for key in arm.keys]
+        return [
+            key
+            for one in plan.make(some, rows, suite(rows)).cases
+            for arm in one
+            for key in arm.keys
+        ]
 
     base = all_keys(arms(Fake()), cases())
     assert len(set(base)) == len(base)
@@ -69,7 +74,10 @@ def test_the_seed_of_a_call_is_the_bundles_own_plus_the_run():
         ({"context": {"history": {"turns": 3}}}, "context.history"),
         ({"response": {"format": "text", "repair": {"retries": 2}}}, "response.repair"),
         ({"model": {"provider": "p", "id": "m", "api": "responses"}}, "model.api"),
-        ({"model": {"provider": "p", "id": "m", "fallback": [{"provider": "q", "id": "n"}]}}, "model.fallback"),
+        (
+            {"model": {"provider": "p", "id": "m", "fallback": [{"provider": "q", "id": "n"}]}},
+            "model.fallback",
+        ),
     ],
 )
 def test_what_a_plain_call_would_leave_out_needs_the_application_itself(members, named):
@@ -111,7 +119,9 @@ def test_an_app_needs_no_request_but_a_plain_call_needs_its_variables():
         plan.make(arms(Fake()), rows, suite(rows))
 
 
-@pytest.mark.parametrize(("rows", "complaint"), [((), "no cases"), ((*cases(1), *cases(1)), "same id")])
+@pytest.mark.parametrize(
+    ("rows", "complaint"), [((), "no cases"), ((*cases(1), *cases(1)), "same id")]
+)
 def test_a_dataset_must_have_cases_of_different_ids(rows, complaint):
     with pytest.raises(FormatError, match=complaint):
         plan.make(arms(Fake()), rows, suite())

@@ -40,7 +40,13 @@ def only_file(folder: Path) -> Path:
 
 @pytest.mark.parametrize("run", [0, 1, 9, 10, 123])
 def test_a_key_is_the_digest_of_its_canonical_parts(run):
-    parts = {"llmvc": "run/1", "request": REQUEST, "case": CASE, "connection": CONNECTION, "run": run}
+    parts = {
+        "llmvc": "run/1",
+        "request": REQUEST,
+        "case": CASE,
+        "connection": CONNECTION,
+        "run": run,
+    }
     assert runs.keys(REQUEST, CASE, CONNECTION, run + 1)[run] == digest.of_value(parts)
 
 
@@ -67,10 +73,13 @@ def test_runs_are_found_again_with_all_they_hold(tmp_path):
     assert canon.encode(json.loads(line)) == line[:-1]
 
 
-def test_an_application_that_failed_is_kept_as_its_outcome(tmp_path):
+def test_a_failure_has_a_digest_but_is_not_kept(tmp_path):
     first = ledger(tmp_path)
-    first.add(keys()[0], Answer(error="crashed", fault="application", time=TIME))
-    assert ledger(tmp_path).find(keys()[0]).answer.fault == "application"
+    crashed = Answer(error="crashed", fault="application", time=TIME)
+    entry = first.add(keys()[0], crashed)
+    assert entry.run_id == digest.of_bytes(runs.encode(keys()[0], crashed))
+    assert first.find(keys()[0]) is None
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_newest_entry_of_a_key_counts_and_the_same_one_is_not_written_twice(tmp_path):
@@ -106,7 +115,17 @@ def test_a_torn_line_is_passed_over_and_does_not_spoil_the_next(tmp_path, cut):
 
 
 @pytest.mark.parametrize(
-    "line", [b"", b"{}", b"[]", b"null", b"\xff\xfe", b'{"llmvc":"entry/2"}', b'{"llmvc":"entry/1"}', b"[" * 9999]
+    "line",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b"null",
+        b"\xff\xfe",
+        b'{"llmvc":"entry/2"}',
+        b'{"llmvc":"entry/1"}',
+        b"[" * 9999,
+    ],
 )
 def test_a_line_that_is_not_an_entry_is_passed_over(tmp_path, line):
     first = ledger(tmp_path)
@@ -118,6 +137,33 @@ def test_a_line_that_is_not_an_entry_is_passed_over(tmp_path, line):
     assert runs.decode(line) is None
 
 
+TEXTS = st.none() | st.text(st.characters(exclude_categories=["Cs"]))
+COUNTS = st.none() | st.integers(0, 2**50)
+LISTS = st.lists(st.dictionaries(st.text("ab"), st.integers(0, 9)), max_size=2).map(tuple)
+
+
+@given(
+    st.builds(
+        Answer,
+        output=st.text(st.characters(exclude_categories=["Cs"])),
+        finish_reason=TEXTS,
+        input_tokens=COUNTS,
+        output_tokens=COUNTS,
+        cached_tokens=COUNTS,
+        latency_s=st.none() | st.floats(0, 1e6),
+        cost_usd=st.none() | st.floats(0, 1e3),
+        model=TEXTS,
+        tool_calls=LISTS,
+        steps=LISTS,
+        time=st.just(TIME),
+    )
+)
+def test_an_entry_is_written_in_canonical_form_and_read_back_equal(answer):
+    line = runs.encode(keys()[0], answer)
+    assert canon.encode(canon.decode(line)) == line
+    assert runs.decode(line) == runs.Entry(keys()[0], digest.of_bytes(line), answer)
+
+
 @given(st.binary(max_size=200))
 def test_no_bytes_at_all_make_reading_fail(line):
     assert runs.decode(line) is None
@@ -125,7 +171,7 @@ def test_no_bytes_at_all_make_reading_fail(line):
 
 def test_a_folder_that_cannot_be_made_is_one_clear_error(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match="cannot write run cache .*Not a directory"):
+    with pytest.raises(StoreError, match=r"cannot write run cache .*Not a directory"):
         ledger(tmp_path / "file" / "runs", load=False).add(keys()[0], Answer(output="x", time=TIME))
 
 

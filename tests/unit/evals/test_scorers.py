@@ -66,7 +66,13 @@ def one(kind: str, options: dict, output: str, *, expected=None, variables=None,
         ("json-field", {"field": "team"}, "billing", json.dumps(TEAM), 1),
         ("json-field", {"field": "team"}, {"team": "billing"}, json.dumps(TEAM), 1),
         ("json-field", {"field": "team"}, {"team": "tech"}, json.dumps(TEAM), 0),
-        ("json-field", {"field": "team", "value": "{{expected.t}}"}, {"t": "billing"}, json.dumps(TEAM), 1),
+        (
+            "json-field",
+            {"field": "team", "value": "{{expected.t}}"},
+            {"t": "billing"},
+            json.dumps(TEAM),
+            1,
+        ),
         ("json-field", {"field": "tags.1"}, "b", json.dumps(TEAM), 1),
         ("json-field", {"field": "tags.2"}, "b", json.dumps(TEAM), 0),
         ("json-field", {"field": "a.b"}, 1, json.dumps(TEAM), 1),
@@ -124,7 +130,9 @@ def test_every_type_that_suites_may_name_has_a_rule():
         ("checks", {}, None, "has no checks"),
     ],
 )
-def test_bad_options_are_found_before_any_call_and_name_scorer_and_case(kind, options, expected, complaint):
+def test_bad_options_are_found_before_any_call_and_name_scorer_and_case(
+    kind, options, expected, complaint
+):
     scoring = Scoring((Scorer("team", kind, options),))
     case = Case("c7", {}, expected)
     with pytest.raises(FormatError, match=f"scorer team, case c7: .*{complaint}"):
@@ -145,7 +153,9 @@ def test_an_unknown_type_is_refused():
 
 def test_a_schema_never_fetches_what_it_refers_to():
     schema = {"$ref": "http://127.0.0.1:9/schema.json"}
-    scored = Scoring((Scorer("s", "json-schema", {"schema": schema}),)).score(Case("c", {}), Answer(output="{}"))
+    scored = Scoring((Scorer("s", "json-schema", {"schema": schema}),)).score(
+        Case("c", {}), Answer(output="{}")
+    )
     assert scored.scores["s"] is None
     assert "refers to" in scored.error
 
@@ -153,8 +163,25 @@ def test_a_schema_never_fetches_what_it_refers_to():
 def test_templates_keep_the_type_of_a_whole_slot_and_make_text_inside_text():
     variables = {"name": "Ada", "n": 3}
     assert one("equals", {"value": "{{vars.n}}"}, "3", variables=variables) == 1
-    assert one("contains", {"value": "Dear {{ vars.name }}, {{n}}"}, "Dear Ada, 3!", variables=variables) == 1
-    assert one("contains-all", {"value": ["{{name}}", "{{expected}}"]}, "Ada x", variables=variables, expected="x") == 1
+    assert (
+        one(
+            "contains",
+            {"value": "Dear {{ vars.name }}, {{n}}"},
+            "Dear Ada, 3!",
+            variables=variables,
+        )
+        == 1
+    )
+    assert (
+        one(
+            "contains-all",
+            {"value": ["{{name}}", "{{expected}}"]},
+            "Ada x",
+            variables=variables,
+            expected="x",
+        )
+        == 1
+    )
 
 
 @pytest.mark.parametrize(
@@ -163,12 +190,42 @@ def test_templates_keep_the_type_of_a_whole_slot_and_make_text_inside_text():
         ([{"type": "contains", "value": "a"}], "cat", 1),
         ([{"type": "not-contains", "value": "a"}], "cat", 0),
         ([{"type": "contains", "value": "a"}, {"type": "equals", "value": "x"}], "cat", 0.5),
-        ([{"type": "contains", "value": "a", "weight": 3}, {"type": "equals", "value": "x"}], "cat", 0.75),
+        (
+            [{"type": "contains", "value": "a", "weight": 3}, {"type": "equals", "value": "x"}],
+            "cat",
+            0.75,
+        ),
         ([{"type": "is-json"}], "{}", 1),
         ([{"type": "not-is-json"}], "{}", 0),
         ([{"type": "is-json", "value": SCHEMA}], '{"team": "x"}', 0),
-        ([{"type": "assert-set", "threshold": 0.5, "assert": [{"type": "contains", "value": "a"}, {"type": "equals", "value": "x"}]}], "cat", 1),
-        ([{"type": "assert-set", "threshold": 0.6, "assert": [{"type": "contains", "value": "a"}, {"type": "equals", "value": "x"}]}], "cat", 0),
+        (
+            [
+                {
+                    "type": "assert-set",
+                    "threshold": 0.5,
+                    "assert": [
+                        {"type": "contains", "value": "a"},
+                        {"type": "equals", "value": "x"},
+                    ],
+                }
+            ],
+            "cat",
+            1,
+        ),
+        (
+            [
+                {
+                    "type": "assert-set",
+                    "threshold": 0.6,
+                    "assert": [
+                        {"type": "contains", "value": "a"},
+                        {"type": "equals", "value": "x"},
+                    ],
+                }
+            ],
+            "cat",
+            0,
+        ),
         ([{"type": "icontains", "value": "{{animal}}"}], "CAT", 1),
     ],
 )
@@ -231,7 +288,10 @@ def test_python_scorer_that_cannot_tell(coded, output):
 def test_python_scorer_of_other_bytes_than_the_suite_says_is_refused(tmp_path):
     (tmp_path / "mine.py").write_text(CODE + "\n")
     with pytest.raises(IntegrityError, match="the suite says"):
-        Scoring((Scorer("m", "python", {"path": "mine.py"}, code=digest.of_bytes(CODE.encode())),), tmp_path)
+        Scoring(
+            (Scorer("m", "python", {"path": "mine.py"}, code=digest.of_bytes(CODE.encode())),),
+            tmp_path,
+        )
 
 
 @pytest.mark.parametrize(
@@ -255,7 +315,10 @@ def test_python_scorer_that_cannot_be_loaded(tmp_path, options, content, complai
 def test_an_application_that_failed_scores_zero_even_negated_and_a_provider_that_failed_nothing():
     scoring = Scoring((Scorer("a", "equals", {}), Scorer("b", "contains", {}, negate=True)))
     case = Case("c", {}, "x")
-    assert scoring.score(case, Answer(error="e", fault="application")).scores == {"a": 0.0, "b": 0.0}
+    assert scoring.score(case, Answer(error="e", fault="application")).scores == {
+        "a": 0.0,
+        "b": 0.0,
+    }
     assert scoring.score(case, Answer(error="e", fault="provider")).scores == {"a": None, "b": None}
 
 

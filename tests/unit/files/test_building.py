@@ -61,7 +61,9 @@ assets: [rules.md, logo.bin]
 FILES = {
     "system.md": '{% include "rules.md" %} Sort {{ ticket }}.\r\n',
     "tail.md": "bye",
-    "vars.json": json.dumps({"type": "object", "properties": {"ticket": {"type": "string", "description": "text"}}}),
+    "vars.json": json.dumps(
+        {"type": "object", "properties": {"ticket": {"type": "string", "description": "text"}}}
+    ),
     "shots.jsonl": '{"vars": {"ticket": "a"}, "output": "A"}\n\n{"vars": {"ticket": "b"}, "output": "B"}\n',
     "lookup.json": '{"type": "object"}',
     "team.json": '{"type": "object", "properties": {"team": {"type": "string"}}}',
@@ -79,7 +81,11 @@ def test_texts_schemas_and_examples_stand_inline_and_code_and_assets_by_digest()
     manifest = full()
     body = manifest.bundle.body
     assert body["messages"] == [
-        {"role": "system", "engine": "jinja2", "content": '{% include "rules.md" %} Sort {{ ticket }}.\n'},
+        {
+            "role": "system",
+            "engine": "jinja2",
+            "content": '{% include "rules.md" %} Sort {{ ticket }}.\n',
+        },
         {
             "role": "user",
             "content": [
@@ -91,7 +97,10 @@ def test_texts_schemas_and_examples_stand_inline_and_code_and_assets_by_digest()
     ]
     assert body["variables"] == json.loads(FILES["vars.json"])
     assert body["few_shot"] == {
-        "examples": [{"vars": {"ticket": "a"}, "output": "A"}, {"vars": {"ticket": "b"}, "output": "B"}],
+        "examples": [
+            {"vars": {"ticket": "a"}, "output": "A"},
+            {"vars": {"ticket": "b"}, "output": "B"},
+        ],
         "selector": {"strategy": "first", "k": 1, "order": "reversed"},
     }
     assert body["tools"] == [
@@ -110,9 +119,9 @@ def test_texts_schemas_and_examples_stand_inline_and_code_and_assets_by_digest()
     assert "logo.bin" not in manifest.texts
     assert manifest.files[0] == PATH
     assert set(manifest.files) == {PATH, *(f"prompts/support/{name}" for name in FILES)}
-    assert request.build(manifest.bundle, {"ticket": "x"}, manifest.texts)["messages"][0]["content"] == (
-        "Be brief.\n Sort x.\n"
-    )
+    assert request.build(manifest.bundle, {"ticket": "x"}, manifest.texts)["messages"][0][
+        "content"
+    ] == ("Be brief.\n Sort x.\n")
 
 
 def test_what_is_not_behaviour_is_outside_of_the_digest():
@@ -162,9 +171,17 @@ def test_what_is_behaviour_is_inside_of_the_digest():
 
 
 def test_absent_null_and_default_are_three_different_bundles():
-    decodings = ("", "decoding: {}\n", "decoding: {temperature: null}\n", "decoding: {temperature: 1}\n")
+    decodings = (
+        "",
+        "decoding: {}\n",
+        "decoding: {temperature: null}\n",
+        "decoding: {temperature: 1}\n",
+    )
     assert len({bundle_of(PLAIN + text).bundle.digest for text in decodings}) == 4
-    assert len({bundle_of(PLAIN + text).bundle.digest for text in ("", "tools: []\n", "assets: []\n")}) == 3
+    assert (
+        len({bundle_of(PLAIN + text).bundle.digest for text in ("", "tools: []\n", "assets: []\n")})
+        == 3
+    )
 
 
 def test_a_text_inline_and_in_a_file_is_the_same_bundle():
@@ -183,7 +200,10 @@ def test_key_order_style_and_comments_do_not_change_the_digest(random):
 
     value = shuffled(read_yaml(FULL.encode(), "x").value)
     text = writing.flow(value) + "\n" if random.random() < 0.3 else writing.document(value)
-    lines = [line + (" # note" if random.random() < 0.3 and not line.endswith("|") else "") for line in text.split("\n")]
+    lines = [
+        line + (" # note" if random.random() < 0.3 and not line.endswith("|") else "")
+        for line in text.split("\n")
+    ]
     if "# note" in "\n".join(lines) and "|" in text:
         lines = text.split("\n")
     assert bundle_of("# top\n" + "\n".join(lines), **FILES).bundle.digest == full().bundle.digest
@@ -204,7 +224,9 @@ def test_a_crlf_checkout_has_the_same_digest():
 
 
 def test_composed_and_decomposed_letters_are_different_prompts():
-    digests = {bundle_of(PLAIN, **{"system.md": text}).bundle.digest for text in ("\u00e9", "e\u0301")}
+    digests = {
+        bundle_of(PLAIN, **{"system.md": text}).bundle.digest for text in ("\u00e9", "e\u0301")
+    }
     assert len(digests) == 2
 
 
@@ -262,7 +284,9 @@ def test_a_file_that_is_a_link_is_refused_with_the_line_that_names_it(tmp_path):
     folder.mkdir(parents=True)
     (folder / "bundle.yaml").write_text(PLAIN)
     (folder / "system.md").symlink_to("/etc/hostname")
-    with pytest.raises(FormatError, match=r"^prompts/support/bundle.yaml:5: .*system.md is a symbolic link"):
+    with pytest.raises(
+        FormatError, match=r"^prompts/support/bundle.yaml:5: .*system.md is a symbolic link"
+    ):
         load_manifest(WorkTree(tmp_path), PATH)
     (folder / "system.md").unlink()
     os.mkfifo(folder / "system.md")
@@ -291,7 +315,10 @@ def test_a_judge_is_a_bundle_too():
 
 
 def test_messages_of_a_commit_name_the_commit():
-    with pytest.raises(NotFoundError, match=r"^git:main:prompts/support/bundle\.yaml:5: file system\.md is not there$"):
+    with pytest.raises(
+        NotFoundError,
+        match=r"^git:main:prompts/support/bundle\.yaml:5: file system\.md is not there$",
+    ):
         load_manifest(MemoryFiles({PATH: PLAIN}, "git:main"), PATH)
     with pytest.raises(NotFoundError, match=r"^git:main:x/bundle\.yaml is not there$"):
         load_manifest(MemoryFiles({}, "git:main"), "x/bundle.yaml")
@@ -306,14 +333,20 @@ def test_bundles_are_found_by_glob_and_named_by_manifest_or_folder():
 
 def test_two_bundles_of_one_name_are_a_configuration_error():
     files = MemoryFiles({PATH: PLAIN, "b/bundle.yaml": PLAIN})
-    with pytest.raises(ConfigError, match=r"^b/bundle\.yaml and prompts/support/bundle\.yaml both describe"):
+    with pytest.raises(
+        ConfigError, match=r"^b/bundle\.yaml and prompts/support/bundle\.yaml both describe"
+    ):
         find_manifests(files, Config())
 
 
 @pytest.mark.parametrize(
     ("path", "text", "said"),
     [
-        ("Bad Name/bundle.yaml", PLAIN.replace("name: support\n", ""), "name 'Bad Name' is not a name"),
+        (
+            "Bad Name/bundle.yaml",
+            PLAIN.replace("name: support\n", ""),
+            "name 'Bad Name' is not a name",
+        ),
         ("bundle.yaml", PLAIN.replace("name: support\n", ""), "name '' is not a name"),
         ("a/bundle.yaml", "", "a/bundle.yaml is empty"),
         ("a/bundle.yaml", "a: [", "a/bundle.yaml:1: not YAML"),

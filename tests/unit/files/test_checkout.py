@@ -62,17 +62,22 @@ def test_texts_schemas_and_examples_go_into_the_files_that_the_manifest_names(fu
     )
     after, written = checked_out(full, target)
     assert written == {
-        f"prompts/support/{name}" for name in ("system.md", "vars.json", "shots.jsonl", "lookup.json", "team.json")
+        f"prompts/support/{name}"
+        for name in ("system.md", "vars.json", "shots.jsonl", "lookup.json", "team.json")
     }
     assert after.read("prompts/support/system.md") == b"Other {{ ticket }}.\n"
     assert json.loads(after.read("prompts/support/lookup.json")) == {"type": "object", "title": "t"}
 
 
 def test_values_change_in_place_and_comments_stay():
-    manifest = FULL.replace("model: {", "# who answers\nmodel: {").replace("{temperature: 0.7,", "{temperature: 0.7,")
+    manifest = FULL.replace("model: {", "# who answers\nmodel: {").replace(
+        "{temperature: 0.7,", "{temperature: 0.7,"
+    )
     files = tree(manifest, FILES)
     bundle = load_manifest(files, PATH).bundle
-    target = with_changes(bundle, decoding={**bundle.body["decoding"], "temperature": 0.2}, parallel_tool_calls=...)
+    target = with_changes(
+        bundle, decoding={**bundle.body["decoding"], "temperature": 0.2}, parallel_tool_calls=...
+    )
     after, written = checked_out(files, target)
     assert written == {PATH}
     text = after.read(PATH).decode()
@@ -80,9 +85,17 @@ def test_values_change_in_place_and_comments_stay():
 
 
 def test_what_is_not_behaviour_stays(full, bundle):
-    after, _ = checked_out(full, with_changes(bundle, tools=[], tool_choice="auto", messages=bundle.body["messages"][:1]))
+    after, _ = checked_out(
+        full,
+        with_changes(bundle, tools=[], tool_choice="auto", messages=bundle.body["messages"][:1]),
+    )
     text = after.read(PATH).decode()
-    for kept in ("description: sorts tickets", "owners: [ada]", "labels: {team: care}", "cache_control: {type: ephemeral}"):
+    for kept in (
+        "description: sorts tickets",
+        "owners: [ada]",
+        "labels: {team: care}",
+        "cache_control: {type: ephemeral}",
+    ):
         assert kept in text
 
 
@@ -93,19 +106,31 @@ def test_assets_are_written_and_listed(full, bundle):
         assets=dict(zip(("rules.md", "post/clean.py", "deep/new.bin"), new, strict=True)),
     )
     after, written = checked_out(full, target, new)
-    assert written == {PATH, *(f"prompts/support/{name}" for name in ("rules.md", "post/clean.py", "deep/new.bin"))}
+    assert written == {
+        PATH,
+        *(f"prompts/support/{name}" for name in ("rules.md", "post/clean.py", "deep/new.bin")),
+    }
     assert after.read("prompts/support/rules.md") == b"Be kind.\n"
-    assert load_manifest(after, PATH).bundle.body["assets"].keys() == {"rules.md", "post/clean.py", "deep/new.bin"}
+    assert load_manifest(after, PATH).bundle.body["assets"].keys() == {
+        "rules.md",
+        "post/clean.py",
+        "deep/new.bin",
+    }
     with pytest.raises(NotFoundError, match=r"^asset \S+ b3:[0-9a-f]{12} is not stored here$"):
         checked_out(full, target)
 
 
-@pytest.mark.parametrize("name", ["../x", "/etc/x", ".git/hooks/pre-push", "a/.GIT/x", "bundle.yaml", "RULES.md"])
+@pytest.mark.parametrize(
+    "name",
+    ["../x", "/etc/x", ".git/hooks/pre-push", "a/.GIT/x", "bundle.yaml", "Bundle.yaml", "RULES.md"],
+)
 def test_a_stored_bundle_cannot_write_where_it_should_not(full, bundle, name):
     data = b"echo pwned\n"
     target = with_changes(bundle, assets={**bundle.body["assets"], name: digest.of_bytes(data)})
     with pytest.raises(FormatError):
-        checked_out(full, target, {digest.of_bytes(data): data})
+        checkout_files(
+            full.read(PATH), load_manifest(full, PATH), target, {digest.of_bytes(data): data}
+        )
 
 
 def test_a_file_with_two_uses_gets_no_two_contents():
@@ -124,7 +149,10 @@ def test_a_file_with_two_uses_gets_no_two_contents():
 def test_line_ends_of_the_manifest_stay(full, bundle):
     files = tree(FULL.replace("\n", "\r\n"), FILES)
     after, _ = checked_out(files, with_changes(bundle, parallel_tool_calls=True))
-    assert after.read(PATH) == FULL.replace("calls: false", "calls: true").replace("\n", "\r\n").encode()
+    assert (
+        after.read(PATH)
+        == FULL.replace("calls: false", "calls: true").replace("\n", "\r\n").encode()
+    )
 
 
 def test_a_set_goes_back_to_digests_where_its_members_differ():
@@ -143,62 +171,97 @@ TEXTS = st.text(" \n\tab#:'\"\u00e9\U0001f600-|", max_size=20)
 SCHEMAS = st.fixed_dictionaries({"type": st.just("object")}, optional={"title": TEXTS})
 
 
+class Drawing:
+    """Draws the parts of a random manifest, and collects the files that it names."""
+
+    def __init__(self, draw):
+        self.draw = draw
+        self.files = {}
+
+    def text(self, name, inline):
+        text = self.draw(TEXTS)
+        if self.draw(st.booleans()):
+            return {inline: text}
+        self.files[name] = text
+        return {"file": name}
+
+    def schema(self, name):
+        value = self.draw(SCHEMAS)
+        if self.draw(st.booleans()):
+            return value
+        self.files[name] = json.dumps(value)
+        return {"file": name}
+
+    def message(self, at):
+        head = {"role": self.draw(st.sampled_from(["system", "user"])), "engine": "none"}
+        if self.draw(st.booleans()):
+            count = self.draw(st.integers(1, 2))
+            return {
+                **head,
+                "parts": [
+                    {"type": "text", **self.text(f"p{at}{n}.md", "text")} for n in range(count)
+                ],
+            }
+        return head | self.text(self.draw(st.sampled_from([f"m{at}.md", "shared.md"])), "content")
+
+    def few_shot(self):
+        rows = self.draw(
+            st.lists(st.fixed_dictionaries({"vars": st.just({}), "output": TEXTS}), max_size=2)
+        )
+        if self.draw(st.booleans()):
+            return {"examples": rows}
+        self.files["s.jsonl"] = "".join(json.dumps(row) + "\n" for row in rows)
+        return {"file": "s.jsonl"}
+
+    def tools(self):
+        return [
+            {"name": f"t{n}", "input_schema": self.schema(f"t{n}.json")}
+            for n in range(self.draw(st.integers(0, 2)))
+        ]
+
+    def decoding(self):
+        return self.draw(
+            st.dictionaries(
+                st.sampled_from(["temperature", "top_p", "seed"]), st.none() | st.just(1)
+            )
+        )
+
+    def assets(self):
+        names = self.draw(
+            st.lists(
+                st.sampled_from(["a.txt", "b.bin", "shared.md", "m0.md"]), unique=True, max_size=3
+            )
+        )
+        for name in names:
+            self.files.setdefault(name, self.draw(TEXTS))
+        return names
+
+
 @st.composite
 def manifests(draw):
     """A random manifest with the files that it names."""
-    files = {}
-
-    def text_or_file(name, inline):
-        text = draw(TEXTS)
-        if not draw(st.booleans()):
-            return {inline: text}
-        files[name] = text
-        return {"file": name}
-
-    def value_or_file(name, strategy):
-        value = draw(strategy)
-        if not draw(st.booleans()):
-            return value
-        files[name] = json.dumps(value) if not isinstance(value, str) else value
-        return {"file": name}
-
-    value = {"llmvc": 1, "description": draw(TEXTS), "messages": []}
-    for at in range(draw(st.integers(1, 3))):
-        message = {"role": draw(st.sampled_from(["system", "user"])), "engine": "none"}
-        if draw(st.booleans()):
-            parts = [{"type": "text", **text_or_file(f"p{at}{n}.md", "text")} for n in range(draw(st.integers(1, 2)))]
-            message["parts"] = parts
-        else:
-            message |= text_or_file(draw(st.sampled_from([f"m{at}.md", "shared.md"])), "content")
-        value["messages"].append(message)
-    value["model"] = {"provider": "p", "id": draw(TEXTS.filter(bool))}
-    if draw(st.booleans()):
-        value["variables"] = value_or_file("v.json", SCHEMAS)
-    if draw(st.booleans()):
-        rows = draw(st.lists(st.fixed_dictionaries({"vars": st.just({}), "output": TEXTS}), max_size=2))
-        if draw(st.booleans()):
-            files["s.jsonl"] = "".join(json.dumps(row) + "\n" for row in rows)
-            value["few_shot"] = {"file": "s.jsonl"}
-        else:
-            value["few_shot"] = {"examples": rows}
-    if draw(st.booleans()):
-        count = draw(st.integers(0, 2))
-        value["tools"] = [{"name": f"t{n}", "input_schema": value_or_file(f"t{n}.json", SCHEMAS)} for n in range(count)]
-    if draw(st.booleans()):
-        value["response"] = {"format": "json_schema", "schema": value_or_file("r.json", SCHEMAS)}
-    if draw(st.booleans()):
-        value["decoding"] = draw(st.dictionaries(st.sampled_from(["temperature", "top_p", "seed"]), st.none() | st.just(1)))
-    assets = draw(st.lists(st.sampled_from(["a.txt", "b.bin", "shared.md", "m0.md"]), unique=True, max_size=3))
-    for name in assets:
-        files.setdefault(name, draw(TEXTS))
-    if assets or draw(st.booleans()):
-        value["assets"] = assets
+    drawing = Drawing(draw)
+    value = {
+        "llmvc": 1,
+        "description": draw(TEXTS),
+        "messages": [drawing.message(at) for at in range(draw(st.integers(1, 3)))],
+        "model": {"provider": "p", "id": draw(TEXTS.filter(bool))},
+    }
+    optional = {
+        "variables": lambda: drawing.schema("v.json"),
+        "few_shot": drawing.few_shot,
+        "tools": drawing.tools,
+        "response": lambda: {"format": "json_schema", "schema": drawing.schema("r.json")},
+        "decoding": drawing.decoding,
+        "assets": drawing.assets,
+    }
+    value |= {name: make() for name, make in optional.items() if draw(st.booleans())}
     write = draw(st.sampled_from([writing.document, lambda value: writing.flow(value) + "\n"]))
-    return tree(write(value), files)
+    return tree(write(value), drawing.files)
 
 
 @given(manifests(), manifests())
-@settings(max_examples=250)
+@settings(max_examples=120)
 def test_any_version_can_be_checked_out_over_any_other(here, there):
     other = load_manifest(there, PATH)
     checked_out(here, other.bundle, other.assets)

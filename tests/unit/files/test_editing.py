@@ -92,7 +92,11 @@ def test_a_manifest_without_a_model_cannot_be_migrated(text):
 def test_an_edited_manifest_differs_in_the_model_alone(model_id):
     before = bundle_of(COMMENTED)
     after = bundle_of(edit_model(COMMENTED.encode(), "b", provider="local", model_id=model_id))
-    changed = {n for n, d in before.bundle.section_digests().items() if d != after.bundle.section_digests()[n]}
+    changed = {
+        n
+        for n, d in before.bundle.section_digests().items()
+        if d != after.bundle.section_digests()[n]
+    }
     assert changed == {"model"}
     assert after.bundle.body["model"] == {"provider": "local", "id": model_id, "api": "chat"}
     assert after.name == before.name
@@ -103,7 +107,9 @@ def test_a_patched_document_says_what_was_wanted(old, new, in_flow):
     text = writing.flow({"a": old}) if in_flow else writing.document({"a": old, "z": 1})
     document = read_yaml(text.encode(), "x")
     wanted = {"a": new, "z": 1}
-    assert canon.encode(read_yaml(patch(document, wanted).encode(), "x").value) == canon.encode(wanted)
+    assert canon.encode(read_yaml(patch(document, wanted).encode(), "x").value) == canon.encode(
+        wanted
+    )
 
 
 @pytest.mark.parametrize(
@@ -117,7 +123,7 @@ def test_a_patched_document_says_what_was_wanted(old, new, in_flow):
         ("a:\n  - 1 # x\n  - 2\n# c\nb: 2\n", {"a": [1], "b": 2}, "a:\n  - 1 # x\n# c\nb: 2\n"),
         ("a:\n  - 1 # x\n# c\nb: 2\n", {"a": [1, {"k": "v"}, "w"], "b": 2}, "a:\n  - 1 # x\n  - k: v\n  - w\n# c\nb: 2\n"),
         ("a:\n  - 1 # x", {"a": [3, 2]}, "a:\n  - 3 # x\n  - 2\n"),
-        ("a: [1, 2] # x\n", {"a": [1, 2, "c"]}, "a: [1, 2, \"c\"] # x\n"),
+        ("a: [1, 2] # x\n", {"a": [1, 2, "c"]}, 'a: [1, 2, "c"] # x\n'),
         ("a:\n- x: 1\n  y: 2 # c\n- z: 3\n", {"a": [{"x": 1, "y": 4}, {"z": 5}]}, "a:\n- x: 1\n  y: 4 # c\n- z: 5\n"),
         ("a:\n  b: 1 # c\n# d\nz: 0\n", {"a": {"b": 1, "n": "x"}, "z": 0}, "a:\n  b: 1 # c\n  n: x\n# d\nz: 0\n"),
         ("a: {b: [1, 2]} # c\n", {"a": {"b": [1], "d": {}}}, "a: {b: [1], d: {}} # c\n"),
@@ -134,13 +140,27 @@ def test_an_edit_leaves_the_lines_around_it_alone(old, new, wanted):
 
 def test_the_diff_driver_shows_one_order_and_no_comments():
     shown = canonical_yaml(COMMENTED.encode(), "b")
-    assert shown == canonical_yaml(writing.flow(read_yaml(COMMENTED.encode(), "b").value).encode(), "b")
+    assert shown == canonical_yaml(
+        writing.flow(read_yaml(COMMENTED.encode(), "b").value).encode(), "b"
+    )
     assert "#" not in shown
-    assert shown.startswith("llmvc: 1\nname: support\nmessages:\n  - role: system\n    file: system.md\n")
+    assert shown.startswith(
+        "llmvc: 1\nname: support\nmessages:\n  - role: system\n    file: system.md\n"
+    )
     assert bundle_of(shown).bundle == bundle_of(COMMENTED).bundle
 
 
-@pytest.mark.parametrize("data", [b"a: &x 1", b"\xff\xfe", b"", b"<<<<<<< ours\na: 1\n=======\na: 2\n>>>>>>> theirs\n", b"- 1", b"x"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"a: &x 1",
+        b"\xff\xfe",
+        b"",
+        b"<<<<<<< ours\na: 1\n=======\na: 2\n>>>>>>> theirs\n",
+        b"- 1",
+        b"x",
+    ],
+)
 def test_the_diff_driver_shows_what_it_cannot_read_as_it_is(data):
     assert canonical_yaml(data, "b") == data.decode("utf-8", "replace")
 

@@ -3,6 +3,7 @@
 import os
 import socket
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -55,14 +56,25 @@ from llmvc.files.tree import WorkTree
     ],
 )
 def test_a_path_that_leaves_or_means_something_else_elsewhere_is_refused(path, tmp_path):
-    with pytest.raises(FormatError, match="^path "):
+    with pytest.raises(FormatError, match=r"^path "):
         tree.check_path(path)
     with pytest.raises(FormatError):
         WorkTree(tmp_path).read(path)
 
 
 @pytest.mark.parametrize(
-    "path", ["system.md", "texts/system.md", "a b.md", "\u00e9.md", ".hidden", ".github/x", "console.md", "..a", "git~x"]
+    "path",
+    [
+        "system.md",
+        "texts/system.md",
+        "a b.md",
+        "\u00e9.md",
+        ".hidden",
+        ".github/x",
+        "console.md",
+        "..a",
+        "git~x",
+    ],
 )
 def test_an_ordinary_path_is_read(path, tmp_path):
     target = tmp_path / path
@@ -71,7 +83,7 @@ def test_an_ordinary_path_is_read(path, tmp_path):
     assert WorkTree(tmp_path).read(path) == b"x\r\n"
 
 
-def test_links_folders_and_devices_are_refused_without_being_opened(tmp_path):
+def test_links_folders_and_devices_are_refused_without_being_opened(tmp_path, monkeypatch):
     (tmp_path / "real").mkdir()
     (tmp_path / "real" / "x").write_text("x")
     (tmp_path / "file").symlink_to("real/x")
@@ -79,10 +91,8 @@ def test_links_folders_and_devices_are_refused_without_being_opened(tmp_path):
     (tmp_path / "folder").symlink_to("real")
     os.mkfifo(tmp_path / "pipe")
     with socket.socket(socket.AF_UNIX) as server:
-        here = os.getcwd()
-        os.chdir(tmp_path)
+        monkeypatch.chdir(tmp_path)  # a socket's path may not be long
         server.bind("sock")
-        os.chdir(here)
     (tmp_path / "zero").symlink_to("/dev/zero")
     for name in ("file", "dangling", "folder/x", "pipe", "sock", "real", "zero", "real/x/y"):
         with pytest.raises(FormatError, match=name.partition("/")[0]):
@@ -105,17 +115,24 @@ def test_a_file_over_the_limit_is_refused_before_it_is_read(tmp_path):
 def test_no_file_handle_is_left_open(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "x").write_text("x")
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     for name in ("a/x", "a", "nothing", "a/x/y"):
         try:
             WorkTree(tmp_path).read(name)
         except (FormatError, NotFoundError):
             continue
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_names_skip_git_package_folders_nested_repositories_and_links(tmp_path):
-    for path in ("a/bundle.yaml", ".git/x", "node_modules/p/bundle.yaml", ".venv/x", ".llmvc/config.yaml", "sub/x"):
+    for path in (
+        "a/bundle.yaml",
+        ".git/x",
+        "node_modules/p/bundle.yaml",
+        ".venv/x",
+        ".llmvc/config.yaml",
+        "sub/x",
+    ):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text("")
     (tmp_path / "sub" / ".git").write_text("gitdir: elsewhere\n")
@@ -126,8 +143,13 @@ def test_names_skip_git_package_folders_nested_repositories_and_links(tmp_path):
 
 def test_the_top_itself_may_be_a_worktree_whose_git_is_a_file(tmp_path):
     subprocess.run(["git", "init", "-q", str(tmp_path / "main")], check=True)
-    subprocess.run(["git", "-C", str(tmp_path / "main"), "commit", "-q", "--allow-empty", "-m", "x"], check=True)
-    subprocess.run(["git", "-C", str(tmp_path / "main"), "worktree", "add", "-q", "../other"], check=True)
+    subprocess.run(
+        ["git", "-C", str(tmp_path / "main"), "commit", "-q", "--allow-empty", "-m", "x"],
+        check=True,
+    )
+    subprocess.run(
+        ["git", "-C", str(tmp_path / "main"), "worktree", "add", "-q", "../other"], check=True
+    )
     (tmp_path / "other" / "bundle.yaml").write_text("")
     assert WorkTree(tmp_path / "other").names() == ("bundle.yaml",)
 

@@ -1,0 +1,82 @@
+"""The configuration file."""
+
+import pytest
+
+from llmvc.core.policy import Policy
+from llmvc.errors import ConfigError, FormatError
+from llmvc.files.config import CONFIG_PATH, Config, Connection, Hook, load_config
+from tests.unit.files.memory import MemoryFiles
+
+
+def config(text):
+    return load_config(MemoryFiles({CONFIG_PATH: text}))
+
+
+def test_everything_has_a_default():
+    assert config("llmvc: 1\n") == Config(
+        bundles=("**/bundle.yaml",),
+        suites=("**/suite.yaml",),
+        environments={},
+        providers={},
+        hook=Hook(),
+        prices=None,
+    )
+
+
+def test_every_field_is_read():
+    assert config(
+        """\
+llmvc: 1
+bundles: [prompts/**/bundle.yaml]
+suites: [evals/*/suite.yaml]
+environments:
+  staging:
+  prod: {source_branch: main, allow_inconclusive: false}
+providers:
+  openai: {kind: openai, base_url: "http://127.0.0.1:1", api_key_env: KEY}
+  app: {kind: command, mode: app, argv: [./answer]}
+hook: {environment: prod, max_usd: 2, max_seconds: 30, on_inconclusive: block}
+prices: prices.json
+"""
+    ) == Config(
+        bundles=("prompts/**/bundle.yaml",),
+        suites=("evals/*/suite.yaml",),
+        environments={"staging": Policy(), "prod": Policy("main", allow_inconclusive=False)},
+        providers={
+            "openai": Connection(
+                "openai", "openai", {"base_url": "http://127.0.0.1:1", "api_key_env": "KEY"}
+            ),
+            "app": Connection("app", "command", {"argv": ["./answer"]}, "app"),
+        },
+        hook=Hook("prod", max_usd=2.0, max_seconds=30, on_inconclusive="block"),
+        prices="prices.json",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", ".llmvc/config.yaml:1: the file must be a mapping"),
+        ("llmvc: 1\nbundle: [x]\n", ".llmvc/config.yaml:2: bundle is not a field; write bundles instead"),
+        ("llmvc: 1\nenvironments:\n  Prod:\n", ".llmvc/config.yaml:3: environments.Prod is not a valid name"),
+        ("llmvc: 1\nenvironments:\n  prod: {branch: x}\n", ".llmvc/config.yaml:3: environments.prod.branch is not a field; write source_branch"),
+        ("llmvc: 1\nproviders:\n  x: {}\n", ".llmvc/config.yaml:3: providers.x.kind is missing"),
+        ("llmvc: 1\nproviders:\n  x: {kind: opnai}\n", ".llmvc/config.yaml:3: providers.x.kind may not be 'opnai'; write openai"),
+        ("llmvc: 1\nhook: {environment: prod}\n", ".llmvc/config.yaml:2: hook.environment 'prod' is not among environments"),
+        ("llmvc: 1\nhook: {on_inconclusive: block!}\n", ".llmvc/config.yaml:2: hook.on_inconclusive may not be"),
+        ("llmvc: 1\nhook: {max_usd: -1}\n", ".llmvc/config.yaml:2: hook.max_usd must be at least 0"),
+        ("llmvc: 1\nbundles: []\n", ".llmvc/config.yaml:2: bundles is empty"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_named_with_its_line(text, said):
+    with pytest.raises(FormatError) as caught:
+        config(text)
+    assert str(caught.value).startswith(said)
+
+
+def test_a_missing_configuration_says_what_to_run():
+    with pytest.raises(
+        ConfigError, match=r"^\.llmvc/config\.yaml is not there in git:main$"
+    ) as caught:
+        load_config(MemoryFiles({}, "git:main"))
+    assert caught.value.hint == "run llmvc init"
