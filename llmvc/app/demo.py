@@ -67,7 +67,7 @@ STORY: Final = (
     _llmvc("eval support"),
     _llmvc("promote support prod", before="May it be released?"),
     _llmvc("checkout support@prod", before="Back to what prod serves, and another edit."),
-    _llmvc("commit support -m", "better examples", copy="better"),
+    _llmvc("commit support -m", "clearer teams, stricter schema", copy="better"),
     _llmvc("eval support"),
     _llmvc("promote support prod"),
     _llmvc(

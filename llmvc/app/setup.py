@@ -1,5 +1,6 @@
 """Setting up: a repository for llmvc, and a bundle to start from."""
 
+import sys
 from math import ceil
 
 from llmvc.app.workspace import Workspace
@@ -9,7 +10,10 @@ from llmvc.errors import ConfigError, StoreError
 CONFIG = ".llmvc/config.yaml"
 ATTRIBUTES = ".gitattributes"
 DRIVER = "bundle.yaml diff=llmvc"
-GIT_DIFF = (("diff.llmvc.textconv", "llmvc textconv"), ("diff.llmvc.cachetextconv", "true"))
+
+# A `git diff` must not die with the virtual environment that llmvc was installed in.
+TEXTCONV = """sh -c 'if [ -x {python} ]; then {python} -P -m llmvc textconv "$1"; \
+elif command -v llmvc >/dev/null; then llmvc textconv "$1"; else cat "$1"; fi' --"""
 STARTED = (
     (CONFIG, "config.yaml"),
     (".llmvc/stand_in.py", "stand_in.py"),
@@ -39,7 +43,8 @@ def init(ws: Workspace) -> tuple[str, ...]:
     done = [f"wrote {path}" for path, name in STARTED if _write(ws, path, _template(name))]
     if _attribute(ws):
         done.append(f"added `{DRIVER}` to {ATTRIBUTES}")
-    for key, value in GIT_DIFF:
+    textconv = TEXTCONV.format(python=f'"{sys.executable}"')
+    for key, value in (("diff.llmvc.textconv", textconv), ("diff.llmvc.cachetextconv", "true")):
         if ws.repo.git.call("config", "--get", key).code != 0:
             ws.repo.git.run("config", key, value)
             done += [f"set {key} in this clone's Git configuration"]

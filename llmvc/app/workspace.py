@@ -49,8 +49,15 @@ class Workspace:
 
     @classmethod
     def open(cls, start: Path | None = None, *, actor: str | None = None) -> "Workspace":
-        """Opens the repository around a folder; the current one by default."""
-        return cls(Repository.open(start), named_actor=actor)
+        """Opens the repository around a folder; the current one by default.
+
+        Raises:
+            ConfigError: there is none, or the current folder was removed.
+        """
+        try:
+            return cls(Repository.open(start), named_actor=actor)
+        except FileNotFoundError as err:
+            raise ConfigError("the current folder is gone", hint="cd to one that is there") from err
 
     @cached_property
     def actor(self) -> str:
@@ -192,7 +199,9 @@ class Workspace:
         try:
             return (Path.cwd() / path).resolve().relative_to(self.root.resolve()).as_posix()
         except ValueError as err:
-            raise UsageError(f"{path} lies outside the repository") from err
+            raise UsageError(
+                f"{path} lies outside the repository", hint="name a file inside it"
+            ) from err
 
     def _member(self, bundle: str) -> Digest:
         """Returns what a member of a set stands for: the bundle as its own manifest has it now."""

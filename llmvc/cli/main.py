@@ -120,9 +120,8 @@ def run(arguments: Sequence[str]) -> int:  # noqa: PLR0911 (one return a kind of
     except LlmvcError as err:
         _trace(out)
         return out.failure(err.code, str(err), err.hint, err.exit_code, as_json=as_json)
-    except BrokenPipeError:
-        # A reader such as `head` has enough; Python must not complain again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except SystemExit:
+        # A reader such as `head` has enough: click ends with 1 then, which would read as "failed".
         return 0
     except Exception as err:  # noqa: BLE001 (the one boundary)
         _trace(out)
@@ -141,10 +140,12 @@ def _trace(out: output.Output) -> None:
 
 def main() -> None:
     """Runs the command line of this process."""
-    code = run(sys.argv[1:])
+    code = 0
     try:
+        code = run(sys.argv[1:])
         sys.stdout.flush()
     except BrokenPipeError:
+        # Python must not complain again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)
 

@@ -107,12 +107,22 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class MetricVerdict:
-    """The verdict on one metric, and what it rests on in words."""
+    """The verdict on one metric, and what it rests on in words.
+
+    Attributes:
+        metric: its name.
+        verdict: `pass`, `fail` or `inconclusive`.
+        gate: whether it decides; else it is only watched.
+        reason: the numbers behind it, as a sentence.
+        rule: what it was held against, such as `margin -0.05`; empty if nothing.
+        degraded: whether it passed and is significantly worse all the same.
+    """
 
     metric: str
     verdict: str
     gate: bool
     reason: str
+    rule: str = ""
     degraded: bool = False
 
 

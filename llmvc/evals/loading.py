@@ -44,5 +44,7 @@ def load_function(path: Path, name: str) -> tuple[Callable[..., Any], Digest]:
         ) from err
     function = getattr(module, name, None)
     if not callable(function):
-        raise FormatError(f"{path} has no function {name!r}")
+        raise FormatError(
+            f"{path} has no function {name!r}", hint="define it there, or correct the name"
+        )
     return function, code

@@ -8,12 +8,12 @@
 import difflib
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from llmvc.core import canon
 from llmvc.core.canon import Json
 from llmvc.files.reading import Document, Path, dotted
 from llmvc.files.shipped import shipped
@@ -31,26 +31,25 @@ _CALLED: Final = {
     "number": "a number",
     "integer": "a whole number",
 }
-# What to say by the keyword of the schema that was broken, the most telling first.
-_MESSAGES: Final[Mapping[str | None, str]] = {
-    "additionalProperties": "{name} is not a field",
-    None: "{name} may not stand here",
-    "propertyNames": "{name} is not a valid name; {hint}",
-    "const": "{name} must be {rule}, not {value}",
-    "enum": "{name} may not be {value}",
-    "pattern": "{name} may not be {value}; {hint}",
-    "minLength": "{name} is empty",
-    "minimum": "{name} must be at least {rule}, not {value}",
-    "maximum": "{name} must be at most {rule}, not {value}",
-    "exclusiveMinimum": "{name} must be above {rule}, not {value}",
-    "exclusiveMaximum": "{name} must be below {rule}, not {value}",
-    "type": "{name} must be {types}, not {value}",
-    "anyOf": "{name} must be {types}, not {value}",
-    "required": "{name} is missing",
-    "oneOf": "{name} needs exactly one of {members}",
-    "minItems": "{name} is empty",
-    "minProperties": "{name} is empty",
-    "uniqueItems": "{name} holds {twice} twice",
+# What to say by the keyword of the schema that is broken, the most telling first.
+_MESSAGES: Final[Mapping[str, str]] = {
+    "additionalProperties": "is not a field",
+    "not": "may not stand here",
+    "propertyNames": "is not a valid name; {hint}",
+    "const": "must be {rule}, not {value}",
+    "enum": "may not be {value}",
+    "pattern": "may not be {value}; {hint}",
+    "minLength": "is empty",
+    "minimum": "must be at least {rule}, not {value}",
+    "maximum": "must be at most {rule}, not {value}",
+    "exclusiveMinimum": "must be above {rule}, not {value}",
+    "exclusiveMaximum": "must be below {rule}, not {value}",
+    "type": "must be {rule}, not {value}",
+    "required": "is missing",
+    "oneOf": "needs exactly one of {rule}",
+    "minItems": "is empty",
+    "minProperties": "is empty",
+    "uniqueItems": "holds {rule} twice",
 }
 _RANKS: Final = {keyword: rank for rank, keyword in enumerate(_MESSAGES)}
 
@@ -61,17 +60,12 @@ def check(document: Document, schema: str) -> None:
     Raises:
         FormatError: the most telling problem, as `file:line: what; what to write instead`.
     """
-
-    def rank(error: "ValidationError") -> tuple[int, int, str]:
-        place = _place(error)
-        return _RANKS[_keyword(error)], document.line_of(place) or 0, dotted(place)
-
     errors = _validator(schema).iter_errors(document.value)
-    found = [leaf for error in errors for leaf in _leaves(error)]
-    if found:
-        first = min(found, key=rank)
+    problems = [_problem(leaf) for error in errors for leaf in _leaves(error)]
+    if problems:
+        _, path, what = min(problems, key=lambda it: (it[0], document.line_of(it[1]) or 0, it[2]))
         hint = f"schemas/{schema}.schema.json lists what may stand there"
-        raise document.error(_place(first), _message(first), hint=hint)
+        raise document.error(path, what, hint=hint)
 
 
 @cache
@@ -89,7 +83,7 @@ def closest(word: str, known: Sequence[str]) -> str | None:
 
 
 def unknown(what: str, word: str, known: Sequence[str]) -> str:
-    """Returns the message for a word that is not known: the closest one, else all of them."""
+    """Returns the message for a word that is not known: the closest one, else all."""
     near = closest(word, known)
     if near:
         return f"{what}; write {near} instead"
@@ -101,12 +95,13 @@ def _validator(schema: str) -> "Validator":
     from jsonschema import Draft202012Validator, ValidationError, validators  # noqa: PLC0415 (slow)
 
     def pattern(_: Any, rule: str, value: Any, __: Any) -> Iterator[ValidationError]:
-        # Our patterns are anchored. The library searches, and to Python `$` also stands before a
-        # line break at the end.
+        # The library searches, and to Python `$` also stands before a line break at the end. All
+        # our patterns are about the whole text.
         if isinstance(value, str) and not re.fullmatch(rule, value):
             yield ValidationError(f"does not match {rule}")
 
-    made: Validator = validators.extend(Draft202012Validator, {"pattern": pattern})(load(schema))
+    extend: Any = validators.extend
+    made: Validator = extend(Draft202012Validator, {"pattern": pattern})(load(schema))
     return made
 
 
@@ -115,65 +110,49 @@ def _leaves(error: "ValidationError") -> Iterator["ValidationError"]:
     if error.validator == "anyOf":
         for _, errors in groupby(error.context, key=lambda inner: inner.relative_schema_path[0]):
             branch = list(errors)
-            if not any(_is_own_type(inner) for inner in branch):
+            if all(inner.validator != "type" or inner.relative_path for inner in branch):
                 yield from (leaf for inner in branch for leaf in _leaves(inner))
                 return
     yield error
 
 
-def _is_own_type(error: "ValidationError") -> bool:
-    """Tells whether the value that a branch was tried on is of another type."""
-    return error.validator == "type" and not error.relative_path
-
-
-def _keyword(error: "ValidationError") -> str | None:
-    keyword: Any = error.validator
-    return "propertyNames" if "propertyNames" in error.relative_schema_path else keyword
-
-
-def _place(error: "ValidationError") -> Path:
-    """Returns the path of the field that an error is about, also of one that is not there."""
-    keyword, value, rules = _keyword(error), cast("Any", error.instance), cast("Any", error.schema)
-    steps: Path = ()
-    if keyword == "propertyNames":
-        steps = (value,)
-    elif keyword == "required":
-        steps = tuple(key for key in rules["required"] if key not in value)[:1]
-    elif keyword == "additionalProperties":
-        steps = tuple(key for key in value if key not in rules["properties"])[:1]
-    return (*error.absolute_path, *steps)
-
-
-def _message(error: "ValidationError") -> str:
-    keyword, place = _keyword(error), _place(error)
-    value, rule = cast("Any", error.instance), cast("Any", error.validator_value)
-    rules = cast("Any", error.schema) or {}
-    what = _MESSAGES[keyword].format(
-        name=dotted(place) or "the file",
-        value=_shown(value),
-        rule=_shown(rule),
-        hint=rules.get("description", "see the schema"),
-        types=_types([error, *error.context]),
-        members=", ".join(branch["required"][0] for branch in rule) if keyword == "oneOf" else "",
-        twice=_shown(_twice(value)) if keyword == "uniqueItems" else "",
+def _problem(error: "ValidationError") -> tuple[int, Path, str]:
+    """Returns the rank of an error, the path of the field it is about, and what to say."""
+    keyword, path = str(error.validator), tuple(error.absolute_path)
+    value, rule, rules = (
+        cast("Any", it) for it in (error.instance, error.validator_value, error.schema)
     )
+    if "propertyNames" in error.relative_schema_path:
+        keyword, path = "propertyNames", (*path, value)
+    elif keyword == "additionalProperties":
+        path = (*path, next(key for key in value if key not in rules["properties"]))
+    elif keyword == "required":
+        path = (*path, next(key for key in rule if key not in value))
+    elif keyword == "oneOf":
+        rule = ", ".join(branch["required"][0] for branch in rule)
+    elif keyword == "uniqueItems":
+        rule = Counter(_shown(item) for item in value).most_common(1)[0][0]
+    elif keyword in ("type", "anyOf"):
+        keyword, rule = "type", _types([error, *error.context])
+    what = _MESSAGES[keyword].format(
+        rule=rule if isinstance(rule, str) else _shown(rule),
+        value=_shown(value),
+        hint=rules.get("description", "see the schema"),
+    )
+    what = f"{dotted(path) or 'the file'} {what}"
     if keyword == "enum":
-        return unknown(what, str(value), [str(item) for item in rule])
-    if keyword == "additionalProperties":
-        free = [key for key in rules["properties"] if key not in value]
-        return unknown(what, str(place[-1]), free)
-    return what
+        what = unknown(what, str(value), [str(item) for item in rule])
+    elif keyword == "additionalProperties":
+        what = unknown(
+            what, str(path[-1]), [key for key in rules["properties"] if key not in value]
+        )
+    return _RANKS[keyword], path, what
 
 
 def _types(errors: Sequence["ValidationError"]) -> str:
-    rules = [cast("Any", error.validator_value) for error in errors if error.validator == "type"]
+    rules: list[Any] = [error.validator_value for error in errors if error.validator == "type"]
     names = [name for rule in rules for name in ([rule] if isinstance(rule, str) else rule)]
     return " or ".join(dict.fromkeys(_CALLED[name] for name in names))
-
-
-def _twice(values: list[Json]) -> Json:
-    last = {canon.encode(value): at for at, value in enumerate(values)}
-    return next(value for at, value in enumerate(values) if last[canon.encode(value)] != at)
 
 
 def _shown(value: Json) -> str:

@@ -158,7 +158,10 @@ def read_yaml(data: bytes, name: str) -> Document:
         FormatError: it is not YAML, not of the subset, or beyond the limits.
     """
     if len(data) > MAX_YAML_BYTES:
-        raise FormatError(f"{name} is larger than {MAX_YAML_BYTES // 1024} KiB")
+        raise FormatError(
+            f"{name} is larger than {MAX_YAML_BYTES // 1024} KiB",
+            hint="move long texts into files of their own, which it names",
+        )
     text = normalize_text(data, name)
     _refuse_odd_breaks(text, name)
     composer = _Composer(text, name)

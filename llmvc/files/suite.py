@@ -74,7 +74,9 @@ def load_suite(files: Files, path: str) -> LoadedSuite:
     try:
         data = files.read(path)
     except NotFoundError as err:
-        raise NotFoundError(f"{shown(files, path)} is not there") from err
+        raise NotFoundError(
+            f"{shown(files, path)} is not there", hint="create it, or correct the name"
+        ) from err
     document = reading.read_yaml(data, shown(files, path))
     check(document, "suite")
     body: Any = document.value

@@ -74,7 +74,9 @@ class WorkTree:
         try:
             return _read_beneath(self._root, path.split("/"))
         except FileNotFoundError as err:
-            raise NotFoundError(f"{path} is not there") from err
+            raise NotFoundError(
+                f"{path} is not there", hint="create it, or correct the name"
+            ) from err
         except OSError as err:
             if err.errno in (errno.ELOOP, errno.ENOTDIR, errno.ENXIO):
                 raise FormatError(

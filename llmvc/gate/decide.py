@@ -141,7 +141,8 @@ def holm(family: Mapping[str, float]) -> frozenset[str]:
 def _within(row: _Row, level: float) -> MetricVerdict:
     """Says whether a metric is shown to be within its margin or limit; else inconclusive."""
     metric, estimate = row.metric, row.estimate
-    verdict = MetricVerdict(metric.name, INCONCLUSIVE, metric.gate, "")
+    rule = words.margin(metric)
+    verdict = MetricVerdict(metric.name, INCONCLUSIVE, metric.gate, "", rule)
     if reason := _unusable(row, level):
         return replace(verdict, reason=reason)
     if metric.kind == "score":
@@ -176,7 +177,7 @@ def _worse(row: _Row, verdict: MetricVerdict, rejected: frozenset[str]) -> Metri
 def _reach(row: _Row, level: float) -> MetricVerdict:
     """Judges a first release, which has floors and ceilings instead of a baseline."""
     metric, estimate = row.metric, row.estimate
-    verdict = MetricVerdict(metric.name, INCONCLUSIVE, metric.gate, "")
+    verdict = MetricVerdict(metric.name, INCONCLUSIVE, metric.gate, "", words.floor(metric))
     rule = metric.floor if metric.kind == "score" else metric.ceiling_usd
     if rule is None:
         return replace(verdict, reason=words.no_floor(metric, estimate))

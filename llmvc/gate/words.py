@@ -9,6 +9,20 @@ def count(n: int, noun: str) -> str:
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
+def margin(metric: Metric) -> str:
+    """Says what a metric is held against beside a baseline; empty if it is not."""
+    if metric.kind == "score":
+        return "" if metric.margin is None else f"margin {_margin(metric)}"
+    return "" if metric.limit is None else f"limit {_limit(metric)}"
+
+
+def floor(metric: Metric) -> str:
+    """Says what a first release is held against; empty if there is nothing."""
+    if metric.kind == "score":
+        return "" if metric.floor is None else f"floor {metric.floor:g}"
+    return "" if metric.ceiling_usd is None else f"ceiling ${metric.ceiling_usd:g}"
+
+
 def within(metric: Metric, estimate: Estimate, *, worse: bool) -> str:
     """Says that a metric is within its margin or limit."""
     if metric.kind == "score":

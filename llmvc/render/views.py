@@ -1,6 +1,6 @@
 """What each command shows in a terminal."""
 
-from difflib import unified_diff
+from difflib import SequenceMatcher, unified_diff
 from typing import TYPE_CHECKING
 
 from llmvc.core import canon
@@ -130,12 +130,16 @@ def _failed(report: Report) -> list[str]:
 
 
 def _metric_row(item: Estimate, judged: MetricVerdict | None, *, colored: bool) -> tuple[str, ...]:
-    decided = judged.verdict if judged and judged.gate else "watched"
-    reason = judged.reason if judged else (item.reason or "")
+    gates = judged is not None and judged.gate
+    decided = judged.verdict if judged and gates else "watched"
+    rule = judged.rule if judged else ""
+    # The verdict line below gives the reasons of gating metrics; the others have only this one.
+    reason = "" if gates or item.estimate is not None else (judged.reason if judged else "")
     arms = f"{_value(item, item.baseline)} -> {_value(item, item.candidate)}"
     if item.baseline is None:
         arms = _value(item, item.candidate)
-    return (item.metric, arms, _effect(item), paint(decided, decided, colored=colored), reason)
+    told = paint(decided, decided, colored=colored)
+    return (item.metric, arms, _effect(item), rule, told, reason)
 
 
 def _value(item: Estimate, value: float | None) -> str:
@@ -195,6 +199,8 @@ def _change(change: Change, *, colored: bool) -> list[str]:
     ):
         return [f"  {change.where}", *_text_diff(old, new, colored=colored)]
     lines = [f"  {change.where}"]
+    if isinstance(old, list) and isinstance(new, list):
+        return lines + _list_diff(old, new, colored=colored)
     if old is not ABSENT:
         lines.append(paint(f"    - {_json(old)}", "removed", colored=colored))
     if new is not ABSENT:
@@ -208,6 +214,19 @@ def _text_diff(old: str, new: str, *, colored: bool) -> list[str]:
     for line in list(unified_diff(before, after, lineterm="", n=1))[2:]:
         color = {"-": "removed", "+": "added"}.get(line[:1], "dim")
         lines.append(paint(f"    {line}", color, colored=colored))
+    return lines
+
+
+def _list_diff(old: list[canon.Json], new: list[canon.Json], *, colored: bool) -> list[str]:
+    """Shows which items of a list came and went; those that stayed are counted."""
+    before, after = [_json(item) for item in old], [_json(item) for item in new]
+    lines: list[str] = []
+    for move, a, b, c, d in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+        if move == "equal":
+            lines.append(paint(f"      {b - a} the same", "dim", colored=colored))
+            continue
+        lines += [paint(f"    - {item}", "removed", colored=colored) for item in before[a:b]]
+        lines += [paint(f"    + {item}", "added", colored=colored) for item in after[c:d]]
     return lines
 
 

@@ -1,6 +1,7 @@
-"""The schema check: its messages, and that it agrees with the jsonschema library."""
+"""The schema check: its messages, and that it lets through what the jsonschema library does."""
 
 import json
+import re
 
 import jsonschema
 import pytest
@@ -15,10 +16,10 @@ from tests.support.strategies import json_values
 from tests.unit.files.memory import PLAIN
 
 KNOWN = {
-    "$schema", "$id", "version", "title", "description", "$defs", "$ref", "type", "enum", "const", "properties",
-    "required", "additionalProperties", "propertyNames", "minProperties", "items", "minItems", "maxItems",
-    "uniqueItems", "minLength", "maxLength", "pattern", "minimum", "maximum", "exclusiveMinimum",
-    "exclusiveMaximum", "anyOf", "oneOf", "allOf", "if", "then", "else",
+    "$schema", "$id", "version", "title", "description", "$defs", "$ref", "type", "enum", "const", "not", "properties",
+    "required", "additionalProperties", "propertyNames", "minProperties", "items", "minItems",
+    "uniqueItems", "minLength", "pattern", "minimum", "maximum", "exclusiveMinimum",
+    "exclusiveMaximum", "anyOf", "oneOf", "if", "then", "else",
 }  # fmt: skip
 SCHEMAS = ("bundle", "suite", "config")
 
@@ -66,12 +67,53 @@ def changed(old, new):
         (PLAIN.replace("messages", "messges"), "b.yaml:3: messges is not a field; write messages instead"),
         ("llmvc: 1\nkind: set\nmembers: {}\n", "b.yaml:3: members is empty"),
         ("llmvc: 1\nkind: set\nmembers: {a: b}\nmodel: {}\n", "b.yaml:4: model may not stand here"),
+        (PLAIN + "assets:\n  - a\n  - a\n", "b.yaml:11: assets holds 'a' twice"),
+        (PLAIN + "retrieval: {template: {files: x}}\n", "b.yaml:11: retrieval.template.files is not a field; write file instead"),
+        (PLAIN + "retrieval: {template: {}}\n", "b.yaml:11: retrieval.template.file is missing"),
+        (PLAIN + "retrieval: {template: [x]}\n", "b.yaml:11: retrieval.template must be text or a mapping, not a list"),
+        (PLAIN + "tool_choice: {name: f, nam: g}\n", "b.yaml:11: tool_choice.nam is not a field; remove it"),
+        (PLAIN + 'decoding: {"{x}": 1}\n', "b.yaml:11: decoding.{x} is not a field; write one of temperature"),
+        ('llmvc: 1\nkind: set\nmembers: {"a\\n": b}\n', "b.yaml:3: members.a\n is not a valid name; write 1 to 40 lower-case"),
         ("[]", "b.yaml:1: the file must be a mapping, not a list"),
         ("", "b.yaml:1: the file must be a mapping, not nothing"),
     ],
 )  # fmt: skip
 def test_the_message_names_the_line_the_field_and_what_to_write(text, said):
     assert message(text).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("dataset: 3", "s.yaml:3: dataset must be text or a list or a mapping, not 3"),
+        ("dataset: [a, 3]", "s.yaml:3: dataset[1] must be text or a mapping, not 3"),
+        ("dataset: []", "s.yaml:3: dataset is empty"),
+        ("dataset: {uri: x}", "s.yaml:3: dataset.digest is missing"),
+        ("dataset: [{uri: x, digset: y}]", "s.yaml:3: dataset[0].digset is not a field; write digest instead"),
+        ("dataset: {uri: x, digest: y}", "s.yaml:3: dataset.digest may not be 'y'; write b3: and 64 hex characters"),
+    ],
+)  # fmt: skip
+def test_of_alternatives_the_one_that_was_meant_is_explained(text, said):
+    with pytest.raises(FormatError) as caught:
+        check(
+            read_yaml(f"llmvc: 1\nbundle: b\n{text}\nmetrics: {{cost: {{}}}}".encode(), "s.yaml"),
+            "suite",
+        )
+    assert str(caught.value) == said
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("model: {provider: x}\nmesages: []\n", "b.yaml:3: mesages is not a field"),
+        ("messages: 3\nname: A\n", "b.yaml:3: name may not be 'A'"),
+        ("model: {}\nmessages: 3\n", "b.yaml:3: messages must be a list"),
+        ("messages: []\nmodel: {}\n", "b.yaml:3: model.provider is missing"),
+        ("zzz: 1\nmodel: {zzz: 1}\n", "b.yaml:2: zzz is not a field"),
+    ],
+)
+def test_of_many_problems_the_most_telling_is_told_and_of_equals_the_first(text, said):
+    assert message("llmvc: 1\n" + text).startswith(said)
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
@@ -84,17 +126,22 @@ def test_the_schemas_are_json_schemas_with_id_and_version_and_known_keywords(nam
     def keywords(rules):
         if not isinstance(rules, dict):
             return
-        yield from rules
+        yield from rules.items()
         for key in ("properties", "$defs"):
             for inner in rules.get(key, {}).values():
                 yield from keywords(inner)
-        for key in ("items", "additionalProperties", "propertyNames", "if", "then", "else"):
+        for key in ("items", "additionalProperties", "propertyNames", "not", "if", "then", "else"):
             yield from keywords(rules.get(key))
         for key in ("anyOf", "oneOf", "allOf"):
             for inner in rules.get(key, ()):
                 yield from keywords(inner)
 
-    assert set(keywords(schema)) <= KNOWN
+    for keyword, rule in keywords(schema):
+        assert keyword in KNOWN
+        # What the messages rely on:
+        assert keyword != "pattern" or (rule[0], rule[-1]) == ("^", "$")
+        assert keyword not in {"minLength", "minItems", "minProperties"} or rule == 1
+        assert keyword != "oneOf" or all(list(branch) == ["required"] for branch in rule)
 
 
 SEEDS = {
@@ -221,7 +268,8 @@ def test_the_check_agrees_with_the_jsonschema_library(name, data):
     try:
         check(Document("x", value), name)
         ours = True
-    except FormatError:
+    except FormatError as err:
+        assert re.match(r"x: .+ (is|may|must|needs|holds) .+", str(err), re.DOTALL)
         ours = False
     assert ours == jsonschema.Draft202012Validator(load(name)).is_valid(value)
 
