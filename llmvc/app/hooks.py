@@ -78,7 +78,7 @@ def parse_pushes(text: str) -> tuple[Push, ...]:
         if len(fields) != 4:
             raise UsageError(f"pre-push input has {len(fields)} fields instead of 4: {line!r}")
         push = Push(*fields)
-        if set(push.local_oid) != ZERO and not push.remote_ref.startswith("refs/llmvc/"):
+        if not set(push.local_oid) <= ZERO and not push.remote_ref.startswith("refs/llmvc/"):
             pushes.append(push)
     return tuple(pushes)
 
@@ -123,15 +123,16 @@ def _changed(ws: Workspace, remote: str, push: Push) -> Iterable[_Changed]:
         files.read(CONFIG_PATH)
     except LlmvcError:
         return
-    from llmvc.files.config import load_config, matching  # noqa: PLC0415 (others pay nothing)
+    from llmvc.files import config  # noqa: PLC0415 (others pay nothing)
 
-    config = load_config(files)
     base = ws.repo.pushed_base(commit, push.remote_oid, remote)
-    for path in matching(files, config.bundles):
+    whole: Config | None = None
+    for path in config.matching(files, config.bundle_globs(files)):
         folder = str(PurePosixPath(path).parent)
         before = ws.repo.tree_id(base, folder) if base else None
         if files.tree_id(folder) != before:
-            yield _Changed(commit, path, files, config)
+            whole = whole or config.load_config(files)  # slow, so only where something changed
+            yield _Changed(commit, path, files, whole)
 
 
 def _check(ws: Workspace, changed: _Changed, progress: OnProgress) -> Checked:

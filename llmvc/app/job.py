@@ -4,7 +4,7 @@
 - An eval that had to stop leaves no report, only finished runs to go on from.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -173,7 +173,7 @@ class Job:
 
 
 @contextmanager
-def prepared(ws: Workspace, comparison: Comparison, choices: Choices) -> Iterator[Job]:
+def prepared(ws: Workspace, comparison: Comparison, choices: Choices) -> Generator[Job]:
     """Prepares a measurement.
 
     Raises:

@@ -120,12 +120,13 @@ def find_digest(ws: Workspace, prefix: str) -> Digest:
         raise NotFoundError(
             f"nothing stored has the digest {prefix}", hint="run llmvc fetch, or see llmvc log"
         )
-    if len(found) > 1:
+    first, *others = found
+    if others:
         listed = ", ".join(digest.short(item) for item in found[:4])
         raise UsageError(
             f"{prefix} fits {len(found)} objects: {listed}", hint="write more characters"
         )
-    return found[0]
+    return first
 
 
 def _served(ws: Workspace, revision: Revision) -> Resolved:

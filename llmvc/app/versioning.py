@@ -12,7 +12,7 @@ from llmvc.core.bundle import SECTIONS, Bundle
 from llmvc.core.diff import Change
 from llmvc.core.digest import Digest
 from llmvc.core.version import Version
-from llmvc.errors import ConfigError, LlmvcError, NotFoundError
+from llmvc.errors import ConfigError, FormatError, LlmvcError, NotFoundError
 
 if TYPE_CHECKING:
     from llmvc.files.manifest import Manifest
@@ -163,7 +163,8 @@ def checkout(
         The version, and the paths that were written.
 
     Raises:
-        ConfigError: the files hold edits that are no committed version.
+        ConfigError: the files hold edits that are no committed version, or a file that is none of
+            the bundle's stands in the way.
     """
     from llmvc.files.manifest import checkout_files  # noqa: PLC0415
 
@@ -177,6 +178,12 @@ def checkout(
     assets = {item: _asset(ws, item) for item in target.bundle.asset_digests()}
     files = checkout_files(ws.files.read(manifest.path), manifest, target.bundle, assets)
     for path, data in files.items():
+        if not force and path not in manifest.files and _is_other(ws, path, data):
+            raise ConfigError(
+                f"{path} is in the way: {target.label} has a file there, {manifest.path} has none",
+                hint="move it away, or --force to overwrite it",
+            )
+    for path, data in files.items():
         replace_file(ws, path, data)
     newest = [
         item
@@ -186,6 +193,16 @@ def checkout(
     if newest:
         ws.repo.remember(target.name, newest[-1].digest)
     return target, tuple(sorted(files))
+
+
+def _is_other(ws: Workspace, path: str, data: bytes) -> bool:
+    """Tells whether something else than these bytes stands at a path."""
+    try:
+        return ws.files.read(path) != data
+    except NotFoundError:
+        return False
+    except FormatError:  # no regular file
+        return True
 
 
 def _compare(old: Resolved, new: Resolved) -> tuple[Resolved, Resolved, tuple[Change, ...]]:

@@ -114,11 +114,19 @@ class Workspace:
 
         return find_manifests(self.files, self.config)
 
-    def manifest_of(self, bundle: str, *, files: "Files | None" = None) -> "Manifest":
-        """Reads one bundle's manifest, from the working tree or from `files`.
+    def manifest_of(
+        self, bundle: str, *, files: "Files | None" = None, within: tuple[str, ...] = ()
+    ) -> "Manifest":
+        """Reads one bundle's manifest; members of a set are read from the same place.
+
+        Args:
+            bundle: the bundle's name.
+            files: where to read from; the working tree by default.
+            within: the sets that led here, the outermost first.
 
         Raises:
             NotFoundError: there is no such bundle.
+            ConfigError: a set contains itself.
         """
         from llmvc.files.config import load_config  # noqa: PLC0415
         from llmvc.files.manifest import find_manifests, load_manifest  # noqa: PLC0415
@@ -128,7 +136,17 @@ class Workspace:
         if bundle not in paths:
             place = f" in {source.label}" if source.label else ""
             raise self._unknown_bundle(bundle, paths, place)
-        return load_manifest(source, paths[bundle], members=self._member)
+        if bundle in within:
+            cycle = " > ".join((*within[within.index(bundle) :], bundle))
+            raise ConfigError(
+                f"{paths[bundle]}: set {bundle} contains itself: {cycle}",
+                hint="take one of them out of members",
+            )
+
+        def member(name: str) -> Digest:
+            return self.manifest_of(name, files=files, within=(*within, bundle)).bundle.digest
+
+        return load_manifest(source, paths[bundle], members=member)
 
     def bundle_name(self, given: str | None) -> str:
         """Returns the bundle that a command is about; the only one if none was named."""
@@ -202,10 +220,6 @@ class Workspace:
             raise UsageError(
                 f"{path} lies outside the repository", hint="name a file inside it"
             ) from err
-
-    def _member(self, bundle: str) -> Digest:
-        """Returns what a member of a set stands for: the bundle as its own manifest has it now."""
-        return self.manifest_of(bundle).bundle.digest
 
     @staticmethod
     def _unknown_bundle(bundle: str, known: Mapping[str, str], place: str) -> LlmvcError:

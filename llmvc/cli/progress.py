@@ -1,14 +1,14 @@
 """The progress bar of an eval, on stderr."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 from llmvc.evals.runner import Progress
 
 
 @contextmanager
-def bar(*, enabled: bool) -> Iterator[Callable[[Progress], None]]:
+def bar(*, enabled: bool) -> Generator[Callable[[Progress], None]]:
     """Yields what shows progress; nothing is drawn where stderr is no terminal."""
     if not enabled or not sys.stderr.isatty():
         yield lambda _: None

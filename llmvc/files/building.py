@@ -9,7 +9,7 @@ from llmvc.core.bundle import Bundle
 from llmvc.core.canon import Json
 from llmvc.core.digest import Digest
 from llmvc.core.names import is_name
-from llmvc.errors import ConfigError, FormatError, NotFoundError
+from llmvc.errors import ConfigError, FormatError, LlmvcError, NotFoundError
 from llmvc.files import sections, soundness
 from llmvc.files.check import check
 from llmvc.files.config import Config, matching
@@ -44,15 +44,27 @@ class Manifest:
 def find_manifests(files: Files, config: Config) -> dict[str, str]:
     """Returns the path of each bundle's manifest by the bundle's name, sorted.
 
+    A manifest that cannot be read is there under its folder's name, so that it does not stand in
+    the way of the others; loading it says what is wrong.
+
     Raises:
         ConfigError: two manifests describe a bundle of the same name.
-        FormatError: a manifest cannot be read.
+        FormatError: a manifest cannot be read, and its folder's name is none either.
     """
     found: dict[str, str] = {}
+    unread: dict[str, LlmvcError] = {}
     for path in matching(files, config.bundles):
-        name = bundle_name(read_yaml(files.read(path), shown(files, path)), path)
+        try:
+            name = bundle_name(read_yaml(files.read(path), shown(files, path)), path)
+        except LlmvcError as err:
+            name = _folder(path)
+            if not is_name(name):
+                raise
+            unread[path] = err
         other = found.setdefault(name, path)
         if other != path:
+            if problem := unread.get(path) or unread.get(other):
+                raise problem
             raise ConfigError(
                 f"{other} and {path} both describe bundle {name!r}",
                 hint="rename one, or narrow bundles in .llmvc/config.yaml",
@@ -61,11 +73,7 @@ def find_manifests(files: Files, config: Config) -> dict[str, str]:
 
 
 def load_manifest(
-    files: Files,
-    path: str,
-    *,
-    members: Callable[[str], Digest] | None = None,
-    thorough: bool = True,
+    files: Files, path: str, *, members: Callable[[str], Digest] | None = None
 ) -> Manifest:
     """Reads a manifest and builds its bundle.
 
@@ -73,8 +81,6 @@ def load_manifest(
         files: the tree it lies in.
         path: where it lies, from the repository's root.
         members: finds the digest of another bundle by its name, for kind `set`.
-        thorough: whether the JSON Schemas in it are checked too, which takes a tenth of a second
-            to load; commands that only show may go without.
 
     Raises:
         NotFoundError: the manifest or a file that it names is not there.
@@ -90,7 +96,7 @@ def load_manifest(
     sources = Sources(files, document, path)
     body = sections.members(sources, members)
     sources.finish()
-    soundness.check_bundle(sources, body, thorough=thorough)
+    soundness.check_bundle(sources, body)
     bundle = _bundle(document, body)
     return Manifest(
         path=path,
@@ -116,7 +122,7 @@ def bundle_name(document: Document, path: str) -> str:
     body = document.value
     if not isinstance(body, Mapping):
         raise FormatError(f"{document.name} is empty", hint="write llmvc: 1, messages and model")
-    name = body.get("name", path.rpartition("/")[0].rpartition("/")[2])
+    name = body.get("name", _folder(path))
     if not isinstance(name, str) or not is_name(name):
         raise document.error(
             ("name",),
@@ -124,6 +130,10 @@ def bundle_name(document: Document, path: str) -> str:
             hint="write name: and 1 to 40 lower-case letters, digits and hyphens",
         )
     return name
+
+
+def _folder(path: str) -> str:
+    return path.rpartition("/")[0].rpartition("/")[2]
 
 
 def _bundle(document: Document, body: dict[str, Json]) -> Bundle:

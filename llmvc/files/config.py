@@ -73,14 +73,21 @@ def load_config(files: Files) -> Config:
         ConfigError: there is none.
         FormatError: it is not valid.
     """
-    try:
-        data = files.read(CONFIG_PATH)
-    except NotFoundError as err:
-        raise ConfigError(
-            f"{CONFIG_PATH} is not there{f' in {files.label}' if files.label else ''}",
-            hint="run llmvc init",
-        ) from err
-    return parse_config(data)
+    return parse_config(_data(files))
+
+
+def bundle_globs(files: Files) -> tuple[str, ...]:
+    """Returns the globs of manifests alone, without the cost of checking the rest.
+
+    Raises:
+        ConfigError: there is no configuration.
+        FormatError: the globs cannot be read.
+    """
+    body = read_yaml(_data(files), CONFIG_PATH).value
+    globs = body.get("bundles", list(BUNDLES)) if isinstance(body, Mapping) else None
+    if isinstance(globs, list) and globs and all(isinstance(glob, str) and glob for glob in globs):
+        return tuple(str(glob) for glob in globs)
+    return load_config(files).bundles  # this says what is wrong
 
 
 def matching(files: Files, globs: Sequence[str]) -> tuple[str, ...]:
@@ -119,6 +126,16 @@ def parse_config(data: bytes, name: str = CONFIG_PATH) -> Config:
         ),
         prices=body.get("prices"),
     )
+
+
+def _data(files: Files) -> bytes:
+    try:
+        return files.read(CONFIG_PATH)
+    except NotFoundError as err:
+        raise ConfigError(
+            f"{CONFIG_PATH} is not there{f' in {files.label}' if files.label else ''}",
+            hint="run llmvc init",
+        ) from err
 
 
 def _connection(name: str, values: Mapping[str, Any]) -> Connection:

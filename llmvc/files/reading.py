@@ -105,7 +105,10 @@ class Row:
 
 def dotted(path: Path) -> str:
     """Returns a path as people write it: `messages[0].content`."""
-    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    text = "".join(
+        f"[{step}]" if isinstance(step, int) else f".{step if step.isprintable() else repr(step)}"
+        for step in path
+    )
     return text.removeprefix(".")
 
 

@@ -15,13 +15,12 @@ from llmvc.files.reading import Path, dotted
 from llmvc.files.sources import Sources, as_mapping
 
 
-def check_bundle(sources: Sources, body: Mapping[str, Json], *, thorough: bool) -> None:
+def check_bundle(sources: Sources, body: Mapping[str, Json]) -> None:
     """Checks the members of a bundle against each other.
 
     Args:
         sources: the manifest and the files beside it, for messages.
         body: the bundle's members.
-        thorough: whether embedded JSON Schemas are checked.
 
     Raises:
         FormatError: something does not fit.
@@ -29,9 +28,8 @@ def check_bundle(sources: Sources, body: Mapping[str, Json], *, thorough: bool) 
     _check_templates(sources, body)
     _check_tools(sources, body)
     _check_context(sources, body)
-    if thorough:
-        for path, schema in schemas(body):
-            check_schema(sources, path, schema)
+    for path, schema in schemas(body):
+        check_schema(sources, path, schema)
 
 
 def schemas(body: Mapping[str, Json]) -> Iterator[tuple[Path, Json]]:
@@ -53,7 +51,7 @@ def check_schema(sources: Sources, path: Path, schema: Json) -> None:
     Raises:
         FormatError: it is not.
     """
-    import jsonschema  # noqa: PLC0415 (slow to load; only `commit` and `eval` check this deep)
+    import jsonschema  # noqa: PLC0415 (slow to load)
 
     try:
         jsonschema.Draft202012Validator.check_schema(as_mapping(schema))

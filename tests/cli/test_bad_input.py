@@ -88,14 +88,20 @@ FILES = {
     "no manifest": (lambda r: (r.root / MANIFEST).unlink(), ("llmvc new",)),
     "no config": (lambda r: (r.root / CONFIG).unlink(), (CONFIG, "llmvc init")),
     "config that is no YAML": (lambda r: r.write(CONFIG, "llmvc: [\n"), (CONFIG,)),
-    "config with an unknown field": (lambda r: replace(r, CONFIG, "hook:", "hooks:"), (CONFIG, "hooks")),
+    "config with an unknown field": (
+        lambda r: replace(r, CONFIG, "hook:", "hooks:"),
+        (CONFIG, "hooks"),
+    ),
     "manifest outside limits": (lambda r: r.write(MANIFEST, b"#" * (17 << 20)), (MANIFEST,)),
     "manifest too deep": (lambda r: r.write(MANIFEST, "a: " + "[" * 200 + "]" * 200), (MANIFEST,)),
     "manifest with an unknown field": (
         lambda r: replace(r, MANIFEST, "decoding:", "decode:"),
         (f"{MANIFEST}:", "decode"),
     ),
-    "manifest with an anchor": (lambda r: replace(r, MANIFEST, "kind: app", "kind: &a app"), (f"{MANIFEST}:",)),
+    "manifest with an anchor": (
+        lambda r: replace(r, MANIFEST, "kind: app", "kind: &a app"),
+        (f"{MANIFEST}:",),
+    ),
     "manifest with a key twice": (
         lambda r: replace(r, MANIFEST, "kind: app", "kind: app\nkind: app"),
         (f"{MANIFEST}:", "kind"),
@@ -130,15 +136,24 @@ DATA = {
     "duplicate ids": (lambda r: replace(r, CASES, '"c001"', '"c000"'), (f"{CASES}:2", "c000")),
     "an empty dataset": (lambda r: r.write(CASES, ""), (CASES,)),
     "NaN": (lambda r: replace(r, CASES, '"expected": "1"', '"expected": NaN'), (f"{CASES}:2",)),
-    "a row that is no JSON": (lambda r: replace(r, CASES, '{"id": "c001"', '{"id": c001'), (f"{CASES}:2",)),
+    "a row that is no JSON": (
+        lambda r: replace(r, CASES, '{"id": "c001"', '{"id": c001'),
+        (f"{CASES}:2",),
+    ),
     "a row without variables": (
         lambda r: replace(r, CASES, '"vars": {"message": "number 1"}', '"vars": {}'),
         ("c001", "message"),
     ),
     "no dataset": (lambda r: (r.root / CASES).unlink(), (f"{SUITE}:3", "cases.jsonl")),
     "no suite": (lambda r: (r.root / SUITE).unlink(), ("suite", "support")),
-    "a suite with an unknown scorer": (lambda r: replace(r, SUITE, "equals", "equal"), (SUITE, "equal")),
-    "a metric of no scorer": (lambda r: replace(r, SUITE, "[exact]", "[exactly]"), (SUITE, "exactly")),
+    "a suite with an unknown scorer": (
+        lambda r: replace(r, SUITE, "equals", "equal"),
+        (SUITE, "equal"),
+    ),
+    "a metric of no scorer": (
+        lambda r: replace(r, SUITE, "[exact]", "[exactly]"),
+        (SUITE, "exactly"),
+    ),
     "a provider that is not configured": (
         lambda r: replace(r, CONFIG, "  fake:", "  other:"),
         ("'fake'", CONFIG),
@@ -168,7 +183,13 @@ def test_a_design_that_cannot_pass_is_refused_before_any_call(repo, cli, tmp_pat
 
 def test_outside_a_repository_it_says_so(tmp_path, cli, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for command in (("status",), ("resolve", "support@prod"), ("init",), ("rollback", "prod"), ("fsck",)):
+    for command in (
+        ("status",),
+        ("resolve", "support@prod"),
+        ("init",),
+        ("rollback", "prod"),
+        ("fsck",),
+    ):
         done = cli(*command, code=4)
         assert "git repository" in done.err
         assert "git init" in done.err
@@ -199,7 +220,9 @@ def test_an_object_that_was_tampered_with_is_not_believed(repo, cli):
     tree = repo.git("ls-tree", tip).replace(repo.git("rev-parse", f"{tip}:bundle.json"), blob)
     import subprocess
 
-    made = subprocess.run(["git", "mktree"], input=tree + "\n", text=True, capture_output=True, check=True)
+    made = subprocess.run(
+        ["git", "mktree"], input=tree + "\n", text=True, capture_output=True, check=True
+    )
     commit = repo.git("commit-tree", made.stdout.strip(), "-m", "forged")
     repo.git("update-ref", "refs/llmvc/env/support/prod", commit)
     before = repo.state()

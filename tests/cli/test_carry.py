@@ -209,8 +209,12 @@ def test_gc_and_git_fsck_leave_everything_intact(pair, cli, monkeypatch):
     promoted(cli, ada, monkeypatch, "Ada's.", "Ada")
     cli("push")
     for place in (ada.root, remote):
-        subprocess.run(["git", "-C", str(place), "reflog", "expire", "--expire=now", "--all"], check=True)
+        subprocess.run(
+            ["git", "-C", str(place), "reflog", "expire", "--expire=now", "--all"], check=True
+        )
         subprocess.run(["git", "-C", str(place), "gc", "-q", "--prune=now"], check=True)
-        subprocess.run(["git", "-C", str(place), "fsck", "--strict"], check=True, capture_output=True)
+        subprocess.run(
+            ["git", "-C", str(place), "fsck", "--strict"], check=True, capture_output=True
+        )
     assert cli.json("fsck")["problems"] == []
     cli("rollback", "prod")

@@ -172,7 +172,10 @@ def test_it_stops_at_its_seconds_and_keeps_what_was_done(place, monkeypatch):
 @pytest.mark.parametrize(
     ("provider", "said"),
     [
-        ('{kind: openai, base_url: "http://127.0.0.1:9/v1", self_hosted: true}', "not measured: no answer from"),
+        (
+            '{kind: openai, base_url: "http://127.0.0.1:9/v1", self_hosted: true}',
+            "not measured: no answer from",
+        ),
         ("{kind: openai, api_key_env: NO_SUCH_KEY, self_hosted: true}", "not measured"),
     ],
 )

@@ -71,8 +71,22 @@ def test_colour_follows_the_flag_and_json_is_never_coloured(repo, cli, monkeypat
 def test_control_characters_are_made_visible_except_in_json(repo, cli):
     repo.prompt(f"Repeat {ESCAPES} it.")
     cli("commit", "-m", f"message {ESCAPES}")
-    cli("override", "support", "prod", "--reason", f"reason {ESCAPES}", "--actor", f"Eve {ESCAPES} <e@x>")
-    for command in (("log",), ("log", "@prod"), ("show", "@prod"), ("diff", "@prod~1", "@prod"), ("status",)):
+    cli(
+        "override",
+        "support",
+        "prod",
+        "--reason",
+        f"reason {ESCAPES}",
+        "--actor",
+        f"Eve {ESCAPES} <e@x>",
+    )
+    for command in (
+        ("log",),
+        ("log", "@prod"),
+        ("show", "@prod"),
+        ("diff", "@prod~1", "@prod"),
+        ("status",),
+    ):
         for options in ((), ("--color", "always")):
             shown = cli(*options, *command)
             for text in (shown.out, shown.err):
@@ -99,7 +113,9 @@ def test_a_reader_that_has_enough_is_no_error(repo):
         assert (process.returncode, said) == (0, "")
 
 
-def test_an_interrupted_eval_exits_130_and_goes_on_where_it_stopped(repo, cli, tmp_path, monkeypatch):
+def test_an_interrupted_eval_exits_130_and_goes_on_where_it_stopped(
+    repo, cli, tmp_path, monkeypatch
+):
     calls = tmp_path / "calls"
     repo.prompt("Say the number again.")
     before = repo.refs()

@@ -34,7 +34,9 @@ def test_two_worktrees_share_versions_and_keep_their_own_place(repo, cli, tmp_pa
     assert cli.json("fsck")["problems"] == []
 
 
-def test_a_bare_repository_serves_and_rolls_back_and_measures_nothing(ready, cli, tmp_path, monkeypatch):
+def test_a_bare_repository_serves_and_rolls_back_and_measures_nothing(
+    ready, cli, tmp_path, monkeypatch
+):
     cli("promote", "prod")
     served, before = cli.digest("support@prod"), cli.digest("support@prod~1")
     bare = bare_copy(ready, tmp_path / "bare.git")
@@ -76,7 +78,9 @@ def test_a_sha256_repository_works_throughout(tmp_path, cli, monkeypatch):
     assert cli.json("fsck")["problems"] == []
 
 
-def test_git_dir_and_subfolders_and_odd_paths_lead_to_the_same_repository(repo, cli, tmp_path, monkeypatch):
+def test_git_dir_and_subfolders_and_odd_paths_lead_to_the_same_repository(
+    repo, cli, tmp_path, monkeypatch
+):
     served = cli.digest("support@prod")
     monkeypatch.chdir(repo.root / "prompts/support")
     assert cli.digest("support@prod") == served

@@ -42,7 +42,9 @@ def loaded(*args, cwd=None):
 
 
 def test_no_module_is_longer_than_400_lines():
-    long = {path.name: count for path in MODULES if (count := len(path.read_text().splitlines())) > 400}
+    long = {
+        path.name: count for path in MODULES if (count := len(path.read_text().splitlines())) > 400
+    }
     assert long == {}
 
 
@@ -67,23 +69,26 @@ def test_command_modules_do_not_import_each_other():
         assert "from llmvc.cli.commands" not in path.read_text(), path.name
 
 
-def test_only_the_boundary_catches_every_exception():
-    allowed = {"cli/main.py", "evals/loading.py"}
+def test_who_catches_every_exception_raises_or_returns_it():
     for path in MODULES:
         name = path.relative_to(PACKAGE).as_posix()
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ExceptHandler):
                 caught = ast.unparse(node.type) if node.type else "BaseException"
                 if caught in ("Exception", "BaseException"):
-                    ends = any(isinstance(inner, ast.Raise | ast.Return) for inner in ast.walk(node))
-                    assert name in allowed or ends, f"{name}:{node.lineno}"
+                    ends = any(
+                        isinstance(inner, ast.Raise | ast.Return) for inner in ast.walk(node)
+                    )
+                    assert ends, f"{name}:{node.lineno}"
 
 
 def test_help_and_version_load_no_command_and_nothing_heavy(tmp_path):
     for option in ("--help", "--version"):
         modules = loaded(option, cwd=tmp_path)
         assert not [name for name in modules if name.startswith("llmvc.cli.commands.")]
-        assert not [name for name in modules if name.startswith(("llmvc.store", "llmvc.files", "llmvc.app"))]
+        assert not [
+            name for name in modules if name.startswith(("llmvc.store", "llmvc.files", "llmvc.app"))
+        ]
         assert not modules & {*HEAVY, "yaml", "dulwich"}
 
 

@@ -31,7 +31,11 @@ def test_every_command_that_prints_data_has_json():
         from importlib import import_module
 
         command = import_module(f"llmvc.cli.commands.{name}").command
-        parts = [part for part in getattr(command, "commands", {"": command}).values() if part.name != "run"]
+        parts = [
+            part
+            for part in getattr(command, "commands", {"": command}).values()
+            if part.name != "run"
+        ]
         for part in parts:
             assert "--json" in {flag for option in part.params for flag in option.opts}, part.name
 

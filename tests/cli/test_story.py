@@ -127,7 +127,9 @@ def test_checkout_refuses_to_lose_edits_unless_forced(ready, cli):
     assert "prompts/support/bundle.yaml" in refused.err
     assert "--force" in refused.err
     assert ready.state() == before
-    assert cli.json("checkout", "support@prod", "--force")["written"] == ["prompts/support/system.md"]
+    assert cli.json("checkout", "support@prod", "--force")["written"] == [
+        "prompts/support/system.md"
+    ]
     assert path.read_text() == "Repeat the number.\n"
     assert cli.digest() == cli.digest("support@prod")
 
@@ -352,7 +354,9 @@ def test_a_migration_changes_the_model_lines_alone_and_carries_its_report(repo, 
 def test_a_migration_that_fails_leaves_the_environment_alone(repo, cli):
     served = cli.digest("support@prod")
     fake = repo.root / "fake.py"
-    fake.write_text(fake.read_text().replace("wrong = ", 'wrong = request["model"]["id"] == "bad" or '))
+    fake.write_text(
+        fake.read_text().replace("wrong = ", 'wrong = request["model"]["id"] == "bad" or ')
+    )
     assert "verdict: fail" in cli("migrate", "--model", "fake/bad", "--promote", "prod", code=1).out
     assert cli.digest("support@prod") == served
 
@@ -365,7 +369,9 @@ def test_a_migration_refuses_uncommitted_edits_and_odd_models(repo, cli):
     assert repo.state() == before
 
 
-def test_ship_stops_where_it_does_not_pass_and_goes_on_where_it_stopped(repo, cli, tmp_path, monkeypatch):
+def test_ship_stops_where_it_does_not_pass_and_goes_on_where_it_stopped(
+    repo, cli, tmp_path, monkeypatch
+):
     calls = tmp_path / "calls"
     monkeypatch.setenv("FAKE_CALLS", str(calls))
     served = cli.digest("support@prod")

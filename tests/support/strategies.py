@@ -11,6 +11,8 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
     max_leaves=12,
 )
-members = st.dictionaries(st.sampled_from(sorted(MEMBERS - {"assets", "members"})), json_values, max_size=5)
+members = st.dictionaries(
+    st.sampled_from(sorted(MEMBERS - {"assets", "members"})), json_values, max_size=5
+)
 bundles = st.builds(Bundle.of, st.sampled_from(["app", "judge"]), members)
 digests = st.integers(0, 2**64).map(lambda n: f"b3:{n:064x}")

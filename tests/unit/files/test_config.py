@@ -1,10 +1,13 @@
 """The configuration file."""
 
+import subprocess
+import sys
+
 import pytest
 
 from llmvc.core.policy import Policy
 from llmvc.errors import ConfigError, FormatError
-from llmvc.files.config import CONFIG_PATH, Config, Connection, Hook, load_config
+from llmvc.files.config import CONFIG_PATH, Config, Connection, Hook, bundle_globs, load_config
 from tests.unit.files.memory import MemoryFiles
 
 
@@ -80,3 +83,47 @@ def test_a_missing_configuration_says_what_to_run():
     ) as caught:
         load_config(MemoryFiles({}, "git:main"))
     assert caught.value.hint == "run llmvc init"
+    with pytest.raises(ConfigError, match=r"is not there in git:main$"):
+        bundle_globs(MemoryFiles({}, "git:main"))
+
+
+@pytest.mark.parametrize("text", ["llmvc: 1\n", "llmvc: 1\nbundles: [a/*.yaml, b/*.yaml]\n"])
+def test_the_globs_of_bundles_alone_are_those_of_the_configuration(text):
+    assert bundle_globs(MemoryFiles({CONFIG_PATH: text})) == config(text).bundles
+
+
+def test_the_globs_of_bundles_are_read_although_the_rest_is_not_valid():
+    files = MemoryFiles({CONFIG_PATH: "bundles: [a/*.yaml]\nhook: 3\n"})
+    assert bundle_globs(files) == ("a/*.yaml",)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", ":1: the file must be a mapping"),
+        ("[]", ":1: the file must be a mapping"),
+        ("bundles: [", ":1: not YAML"),
+        ("llmvc: 1\nbundles: x\n", ":2: bundles must be a list"),
+        ("llmvc: 1\nbundles: []\n", ":2: bundles is empty"),
+        ("llmvc: 1\nbundles: [1]\n", ":2: bundles[0] must be text"),
+        ("llmvc: 1\nbundles: ['']\n", ":2: bundles[0] is empty"),
+    ],
+)
+def test_globs_that_cannot_be_read_are_the_error_that_the_whole_configuration_is(text, said):
+    with pytest.raises(FormatError) as caught:
+        bundle_globs(MemoryFiles({CONFIG_PATH: text}))
+    assert str(caught.value).startswith(CONFIG_PATH + said)
+
+
+def test_reading_the_globs_of_bundles_does_not_load_the_schema_checker():
+    code = (
+        "import sys\n"
+        "from llmvc.files.config import CONFIG_PATH, bundle_globs\n"
+        "class Files:\n"
+        "    label = ''\n"
+        "    def read(self, path):\n"
+        "        return b'llmvc: 1'\n"
+        "print(bundle_globs(Files()), 'jsonschema' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "('**/bundle.yaml',) False\n"
