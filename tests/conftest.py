@@ -47,7 +47,11 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     connect = socket.socket.connect
 
     def guarded(self: socket.socket, address: object) -> None:
-        if self.family != socket.AF_UNIX and isinstance(address, tuple) and address[0] not in LOOPBACK:
+        if (
+            self.family != socket.AF_UNIX
+            and isinstance(address, tuple)
+            and address[0] not in LOOPBACK
+        ):
             raise AssertionError(f"a test tried to reach {address}")
         connect(self, address)
 
@@ -60,7 +64,9 @@ def git_repo(tmp_path: Path) -> Iterator[Path]:
     root = tmp_path / "repo"
     root.mkdir()
     subprocess.run(["git", "init", "-q", "-b", "main", str(root)], check=True)
-    subprocess.run(["git", "-C", str(root), "commit", "-q", "--allow-empty", "-m", "start"], check=True)
+    subprocess.run(
+        ["git", "-C", str(root), "commit", "-q", "--allow-empty", "-m", "start"], check=True
+    )
     before = Path.cwd()
     os.chdir(root)
     yield root

@@ -60,7 +60,7 @@ def calls(manifest: Manifest, cases: Iterable[Case], runs: int) -> Iterable[Call
                 request_digest=key,
                 case=case,
                 run=run,
-                seed=decoding["seed"] + run,
+                seed=request.call_seed(decoding["seed"], case.id, run),
                 bundle=manifest.bundle,
                 snapshot=None,
             )

@@ -5,11 +5,12 @@ any, so that this ref alone can be pushed and served.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from llmvc.app.revisions import Resolved
 from llmvc.app.workspace import Workspace
 from llmvc.core import digest, release
+from llmvc.core.bundle import parts
 from llmvc.core.digest import Digest
 from llmvc.core.release import Move, Release
 from llmvc.core.report import Verdict
@@ -80,15 +81,17 @@ def append(
         RefMoved: the environment stands elsewhere by now; the winner is named.
     """
     chain, tip = place.chain, place.tip
-    following = release.append(tip.release if tip else None, move, bundle=found.name, env=chain.env)
+    needed = parts(found.bundle, lambda wanted: _asset(ws, found, wanted))
+    whole = replace(move, members=tuple(sorted(needed.members)))
+    before = tip.release if tip else None
+    following = release.append(before, whole, bundle=found.name, env=chain.env)
     if dry_run:
         return Moved(following, written=False)
     held = {"bundle.json": found.bundle.data, "policy.json": policy, **(blobs or {})}
     suite = chain.blob("suite.json", tip) if tip and following.suite else None
     if suite is not None:
         held.setdefault("suite.json", suite)
-    for wanted in found.bundle.asset_digests():
-        held[f"o/{digest.hex_of(wanted)}"] = _asset(ws, found, wanted)
+    held |= {f"o/{digest.hex_of(of)}": data for of, data in needed.data.items()}
     try:
         chain.append(tip, following, held, author=ws.actor, time=ws.now())
     except RefMoved as err:
@@ -110,7 +113,8 @@ def _lost(place: Place, err: RefMoved) -> RefMoved:
 
 
 def _asset(ws: Workspace, found: Resolved, wanted: Digest) -> bytes:
-    data = dict(found.assets).get(wanted) or ws.repo.versions.read(wanted)
+    at_hand = dict(found.assets)
+    data = at_hand[wanted] if wanted in at_hand else ws.repo.versions.read(wanted)
     if data is None:
         raise NotFoundError(
             f"asset {digest.short(wanted)} is not in this clone", hint="run llmvc fetch"

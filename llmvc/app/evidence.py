@@ -46,8 +46,20 @@ class Question:
 
 
 def reports_on(ws: Workspace, question: Question) -> tuple[Report, ...]:
-    """Returns every stored report on a question."""
-    return tuple(Report.from_bytes(data) for data in ws.repo.versions.about(question.key))
+    """Returns every stored report on a question.
+
+    Raises:
+        IntegrityError: a report on another question lies among them.
+    """
+    reports = tuple(Report.from_bytes(data) for data in ws.repo.versions.about(question.key))
+    for report in reports:
+        if question_key(report.candidate, report.baseline, report.suite) != question.key:
+            raise IntegrityError(
+                f"report {digest.short(report.digest)} is filed as evidence on {question}, "
+                "but is about something else",
+                hint="somebody put it there by hand: llmvc fsck",
+            )
+    return reports
 
 
 def leaves(report: Report) -> frozenset[Digest]:
@@ -56,9 +68,20 @@ def leaves(report: Report) -> frozenset[Digest]:
 
 
 def covering(reports: tuple[Report, ...]) -> Report | None:
-    """Returns the report that rests on all measurements; None if there is none."""
+    """Returns the report that rests on all measurements; None if there is none.
+
+    Raises:
+        Inconclusive: several do, and one of them must be wrong: merging has one result.
+    """
     everything = frozenset[Digest]().union(*(leaves(report) for report in reports))
-    return next((report for report in reports if leaves(report) == everything), None)
+    found = [report for report in reports if leaves(report) == everything]
+    if len(found) > 1:
+        listed = ", ".join(digest.short(report.digest) for report in found)
+        raise Inconclusive(
+            f"reports {listed} rest on the same measurements and differ",
+            hint="one was made by hand, or by another llmvc: measure by a suite with more cases",
+        )
+    return found[0] if found else None
 
 
 def looks_taken(report: Report, reports: tuple[Report, ...]) -> int:

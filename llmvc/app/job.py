@@ -262,7 +262,7 @@ def _texts(ws: Workspace, bundle: Bundle, at_hand: Mapping[Digest, bytes]) -> di
     texts: dict[str, str] = {}
     for path, wanted in listed.items() if isinstance(listed, dict) else ():
         item = digest.parse(wanted)
-        data = at_hand.get(item) or ws.repo.versions.read(item)
+        data = at_hand[item] if item in at_hand else ws.repo.versions.read(item)
         if data is None:
             raise NotFoundError(
                 f"asset {path} ({digest.short(item)}) is not in this clone", hint="run llmvc fetch"

@@ -14,7 +14,7 @@ from llmvc.app.evidence import Question
 from llmvc.app.revisions import Resolved
 from llmvc.app.workspace import Workspace
 from llmvc.core import digest, release
-from llmvc.core.bundle import Bundle
+from llmvc.core.bundle import Bundle, Parts, parts
 from llmvc.core.digest import Digest
 from llmvc.core.names import Revision
 from llmvc.core.policy import Policy
@@ -181,6 +181,8 @@ def _roll_back(
         return Moved(tip.release, written=False)
     held = next(item for item in tips if item.release.digest == target.digest)
     bundle = revisions.released_bundle(chain, held)
+    needed = _parts(ws, chain, held, bundle)
+    left = _parts(ws, chain, tip, revisions.released_bundle(chain, tip))
     move = Move(
         kind="rollback",
         to=target.to,
@@ -191,27 +193,30 @@ def _roll_back(
         reason=reason,
         target=target.digest,
         proven=target.proven,
-        dropped=_dropped_members(revisions.released_bundle(chain, tip), bundle),
+        dropped=tuple(left.members - needed.members),
     )
     policy = chain.blob("policy.json", tip)
     if policy is None:
         raise IntegrityError(f"{chain.ref} holds no policy.json", hint="llmvc fsck")
     label = f"{chain.bundle}@{chain.env}"
-    found = Resolved(chain.bundle, label, bundle, assets=_assets(chain, held, bundle))
+    found = Resolved(chain.bundle, label, bundle, assets=tuple(needed.data.items()))
     return append(ws, place, move, found, policy=policy, dry_run=dry_run)
 
 
-def _assets(chain: EnvChain, held: Tip, bundle: Bundle) -> tuple[tuple[Digest, bytes], ...]:
-    """Returns what a release's own tree holds of a bundle's assets and members."""
-    read = ((item, chain.blob(f"o/{digest.hex_of(item)}", held)) for item in bundle.asset_digests())
-    return tuple((item, data) for item, data in read if data is not None)
+def _parts(ws: Workspace, chain: EnvChain, tip: Tip, bundle: Bundle) -> Parts:
+    """Returns what a release's bundle needs, from its own tree as far as that has it."""
 
+    def read(wanted: Digest) -> bytes:
+        data = chain.blob(f"o/{digest.hex_of(wanted)}", tip)
+        data = ws.repo.versions.read(wanted) if data is None else data
+        if data is None:
+            raise IntegrityError(
+                f"{chain.ref} release {tip.release.seq} lacks {digest.short(wanted)}",
+                hint="llmvc fetch brings the store, which may have it",
+            )
+        return data
 
-def _dropped_members(leaving: Bundle, bundle: Bundle) -> tuple[Digest, ...]:
-    """Returns the members of a set that a rollback leaves behind with it."""
-    if bundle.kind != "set":
-        return ()
-    return tuple(sorted(set(leaving.asset_digests()) - set(bundle.asset_digests())))
+    return parts(bundle, read)
 
 
 def _released(ws: Workspace, releases: tuple[Release, ...], revision: str) -> Release:
@@ -292,13 +297,16 @@ def _check_branch(ws: Workspace, version: Version, policy: Policy, env: str) -> 
 
 
 def _check_again(place: Place, candidate: Resolved, exceptions: Exceptions) -> None:
-    wanted = candidate.bundle.digest
     tip = place.tip
-    if tip is None or wanted not in tip.release.rolled_back:
+    served = [candidate.bundle.digest]
+    if candidate.bundle.kind == "set":
+        served += candidate.bundle.asset_digests()
+    listed = [item for item in served if tip and item in tip.release.rolled_back]
+    if tip is None or not listed:
         return
     if not (exceptions.again and exceptions.reason):
         raise ConfigError(
-            f"{digest.short(wanted)} was rolled back from {tip.release.bundle}/{tip.release.env}",
+            f"{digest.short(listed[0])} was rolled back from {tip.release.bundle}/{tip.release.env}",
             hint="to serve it again say --again --reason '…'",
         )
 

@@ -6,7 +6,7 @@
 - Each section has a digest of its own, so that two bundles can be compared at a glance.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -109,3 +109,38 @@ class Bundle:
             if isinstance(listed, Mapping):
                 found += [digest.parse(value) for value in listed.values()]
         return tuple(sorted(set(found)))
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """All that a bundle needs beside itself, and that all the members of a set need.
+
+    Attributes:
+        data: digest -> bytes, of assets and members alike.
+        members: which of them are bundles.
+    """
+
+    data: Mapping[Digest, bytes]
+    members: frozenset[Digest]
+
+
+def parts(bundle: Bundle, read: Callable[[Digest], bytes]) -> Parts:
+    """Returns what a bundle needs beside itself.
+
+    Args:
+        bundle: of any kind.
+        read: returns an object's bytes, or raises.
+    """
+    data: dict[Digest, bytes] = {}
+    members: set[Digest] = set()
+    rest = [bundle]
+    while rest:
+        one = rest.pop()
+        for wanted in one.asset_digests():
+            if one.kind == "set" and wanted not in members:
+                members.add(wanted)
+                data[wanted] = read(wanted)
+                rest.append(Bundle.from_bytes(data[wanted]))
+            elif wanted not in data:
+                data[wanted] = read(wanted)
+    return Parts(data, frozenset(members))

@@ -6,12 +6,13 @@ A chain is a line of `release/1` records, oldest first. A record is right only i
 - `bundle` and `env` never change along a chain, and `from` is what the parent served (`to`);
 - a rollback names as `target` an earlier release that served the digest it returns to;
 - adopt, rollback and override keep the parent's suite; promote and migrate name their report;
-- `rolled_back` is the parent's set, plus `from` on a rollback, minus `to` always.
+- `proven` is the target's on a rollback, and true of others only with evidence;
+- `rolled_back` is the parent's set, plus `from` on a rollback, minus what is served now.
 
 Nothing here reads a clock or Git: callers hand in bytes and get values.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -136,6 +137,7 @@ class Move:
         target: the release returned to, for a rollback.
         proven: whether passing evidence stands behind `to`.
         dropped: further digests that a rollback of a set marks as rolled back.
+        members: digests that a set serves beside its own.
     """
 
     kind: str
@@ -150,6 +152,7 @@ class Move:
     target: Digest | None = None
     proven: bool = False
     dropped: tuple[Digest, ...] = ()
+    members: tuple[Digest, ...] = ()
 
 
 def append(parent: Release | None, move: Move, *, bundle: str, env: str) -> Release:
@@ -173,16 +176,14 @@ def append(parent: Release | None, move: Move, *, bundle: str, env: str) -> Rele
         reason=move.reason,
         proven=move.proven,
     )
-    return replace(draft, rolled_back=_rolled_back(parent, draft, move.dropped))
+    return replace(draft, rolled_back=_rolled_back(parent, draft, move))
 
 
-def _rolled_back(
-    parent: Release | None, release: Release, dropped: Iterable[Digest]
-) -> tuple[Digest, ...]:
+def _rolled_back(parent: Release | None, release: Release, move: Move) -> tuple[Digest, ...]:
     listed = set(parent.rolled_back) if parent else set[Digest]()
     if release.kind == "rollback" and release.from_ is not None:
-        listed |= {release.from_, *dropped}
-    return tuple(sorted(listed - {release.to}))
+        listed |= {release.from_, *move.dropped}
+    return tuple(sorted(listed - {release.to, *move.members}))
 
 
 def rollback_target(chain: Sequence[Release]) -> Release:
@@ -214,8 +215,15 @@ def rollback_target(chain: Sequence[Release]) -> Release:
     )
 
 
-def check(chain: Iterable[bytes]) -> tuple[Release, ...]:
+def check(
+    chain: Iterable[bytes], members: Callable[[int], Collection[Digest]] = lambda _: ()
+) -> tuple[Release, ...]:
     """Reads a chain of stored records, oldest first, and enforces every rule.
+
+    Args:
+        chain: the records.
+        members: number of a release -> digests that its set serves beside its own; asked only
+            where the record takes more off `rolled_back` than what it serves itself.
 
     Raises:
         IntegrityError: a record does not follow from those before it.
@@ -226,6 +234,7 @@ def check(chain: Iterable[bytes]) -> tuple[Release, ...]:
     for data in chain:
         release = Release.from_bytes(data)
         _check_next(release, before)
+        _check_rolled_back(release, releases[-1] if releases else None, members)
         before[digest.of_bytes(data)] = release
         releases.append(release)
     return tuple(releases)
@@ -252,19 +261,37 @@ def _check_next(release: Release, before: dict[Digest, Release]) -> None:
         raise IntegrityError(f"{name}: a {release.kind} carries no report or suite")
     if release.kind not in MEASURED and release.suite != (parent.suite if parent else None):
         raise IntegrityError(f"{name}: a {release.kind} changes the suite in force")
-    kept = set(parent.rolled_back) if parent else set[Digest]()
+    _check_proof(release, before.get(release.target) if release.target else None, name)
+
+
+def _check_proof(release: Release, target: Release | None, name: str) -> None:
+    """Checks what a record says to stand behind the version that it serves."""
     if release.kind == "rollback":
-        target = before.get(release.target) if release.target else None
         if target is None or target.to != release.to:
             raise IntegrityError(f"{name}: the rollback's target does not serve what it returns to")
-        missing = (
-            (kept | ({release.from_} if release.from_ else set()))
-            - {release.to}
-            - set(release.rolled_back)
-        )
+        right = target.proven
     else:
-        missing = (kept - {release.to}) ^ set(release.rolled_back)
-    if missing:
+        # Only a person's reason lets a measured release go on without a pass.
+        right = release.kind in MEASURED and (release.proven or not release.reason)
+    if release.proven != right:
+        raise IntegrityError(f"{name}: proven is {release.proven}, the rules say {right}")
+    if release.kind not in MEASURED and release.report is not None:
+        raise IntegrityError(f"{name}: a {release.kind} carries a report")
+
+
+def _check_rolled_back(
+    release: Release, parent: Release | None, members: Callable[[int], Collection[Digest]]
+) -> None:
+    due = set(parent.rolled_back) if parent else set[Digest]()
+    is_rollback = release.kind == "rollback"
+    if is_rollback and release.from_ is not None:
+        due.add(release.from_)
+    found = set(release.rolled_back)
+    missing = due - {release.to} - found
+    # A rollback of a set adds members of the one it leaves as well.
+    extra = set[Digest]() if is_rollback else found - due
+    if release.to in found or extra or (missing and not missing <= set(members(release.seq))):
+        name = f"{release.bundle}/{release.env} release {release.seq}"
         raise IntegrityError(f"{name}: rolled_back does not follow from the parent's")
 
 

@@ -2,13 +2,13 @@
 
 - A request is a pure function of (bundle, variables, asset texts): the same inputs give the same
   bytes, so that its digest can key recordings and the run cache.
-- It carries the bundle's own seed; the runner adds the run number to it when it calls.
+- It carries the bundle's own seed; each call sends one derived from it, see `call_seed`.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from llmvc.core import canon, template
+from llmvc.core import canon, digest, template
 from llmvc.core.bundle import Bundle
 from llmvc.errors import FormatError
 
@@ -59,6 +59,26 @@ def build(
     request["messages"] = [*rendered[:last_user], *shots, *rendered[last_user:]]
     request.update({name: body[name] for name in PASSED if name in body})
     return request
+
+
+def call_seed(seed: int | None, case_id: str, run: int) -> int | None:
+    """Returns the seed that one call sends; None where the bundle has none (ADR 0012).
+
+    Runs of a case differ, different cases are independent of each other, and both arms of a
+    comparison share what chance does to one case and run.
+
+    Args:
+        seed: the bundle's own.
+        case_id: the case.
+        run: the run's number.
+
+    Returns:
+        (seed + first 4 bytes of BLAKE3("<case id>/<run>")) mod 2**31.
+    """
+    if seed is None:
+        return None
+    drawn = digest.hex_of(digest.of_bytes(f"{case_id}/{run}".encode()))[:8]
+    return (seed + int(drawn, 16)) % 2**31
 
 
 def defaults(bundle: Bundle) -> dict[str, canon.Json]:

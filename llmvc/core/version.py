@@ -8,6 +8,7 @@ from llmvc.core import canon, digest
 from llmvc.core.digest import Digest
 
 TYPE: Final = "version/1"
+REPORT: Final = "report/1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,3 +109,23 @@ def question_key(candidate: Digest, baseline: Digest | None, suite: Digest) -> D
 def contest_key(baseline: Digest | None, suite: Digest) -> Digest:
     """Returns K2: what all reports against one baseline and suite are filed under."""
     return digest.of_value({"llmvc": "contest/1", "baseline": baseline, "suite": suite})
+
+
+def keys_of(body: Mapping[str, canon.Json]) -> frozenset[Digest] | None:
+    """Returns the keys under which the store files an object; None for types not known here.
+
+    Args:
+        body: the decoded object.
+
+    Raises:
+        FormatError: a report or version does not say what it is about.
+    """
+    if body.get("llmvc") == TYPE:
+        return frozenset((digest.parse(body.get("bundle")),))
+    if body.get("llmvc") != REPORT:
+        return None
+    served = body.get("baseline")
+    baseline = None if served is None else digest.parse(served)
+    suite = digest.parse(body.get("suite"))
+    candidate = digest.parse(body.get("candidate"))
+    return frozenset((question_key(candidate, baseline, suite), contest_key(baseline, suite)))

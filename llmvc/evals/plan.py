@@ -105,13 +105,12 @@ class ArmCase:
 
     def call(self, run: int, snapshot: Path | None) -> Call:
         """Returns the call of one run."""
-        seed = self.arm.seed
         return Call(
             request=self.request,
             request_digest=self.request_digest,
             case=self.case,
             run=run,
-            seed=None if seed is None else seed + run,
+            seed=request.call_seed(self.arm.seed, self.case.id, run),
             bundle=self.arm.bundle,
             snapshot=snapshot,
         )

@@ -12,6 +12,7 @@ from typing import Final
 
 from llmvc.core import digest
 from llmvc.core import release as rules
+from llmvc.core.bundle import Bundle, Parts, parts
 from llmvc.core.digest import Digest
 from llmvc.core.names import env_ref
 from llmvc.core.release import Release
@@ -75,8 +76,12 @@ class EnvChain:
         """Returns all releases with their commits; see `releases`."""
         oids = self._line(tip)
         self._check_whole(oids)
+
+        def members(seq: int) -> frozenset[Digest]:
+            return self.parts(self.at(oids[seq - 1])).members
+
         try:
-            found = rules.check(self._records(oids))
+            found = rules.check(self._records(oids), members)
         except FormatError as err:
             raise IntegrityError(f"{self.ref}: {err}") from err
         if found:
@@ -111,6 +116,7 @@ class EnvChain:
         for name in files_of(end.release):
             if self.blob(name, end) is None:
                 raise IntegrityError(f"{self.ref} release {end.release.seq} lacks its {name}")
+        self.parts(end)
         return found
 
     def blob(self, name: str, at: Tip | None = None) -> bytes | None:
@@ -134,6 +140,25 @@ class EnvChain:
                 f"{self.ref} release {tip.release.seq}: {name} is not {right}, as its record says"
             )
         return data
+
+    def parts(self, tip: Tip) -> Parts:
+        """Returns what a release's bundle needs beside itself, as its own tree holds it.
+
+        Raises:
+            IntegrityError: the tree lacks something, or holds other bytes.
+        """
+
+        def read(name: str) -> bytes:
+            data = self.blob(name, tip)
+            if data is None:
+                raise IntegrityError(f"{self.ref} release {tip.release.seq} lacks its {name}")
+            return data
+
+        try:
+            bundle = Bundle.from_bytes(read("bundle.json"))
+            return parts(bundle, lambda of: read(f"o/{digest.hex_of(of)}"))
+        except FormatError as err:
+            raise IntegrityError(f"{self.ref} release {tip.release.seq}: {err}") from err
 
     def append(
         self,
@@ -201,6 +226,9 @@ class EnvChain:
         except FormatError as err:
             raise IntegrityError(f"{self.ref}: {err}") from err
         self._check_name(found)
+        if found.to_bytes() != data:
+            # The next record would name the digest of other bytes than those stored.
+            raise IntegrityError(f"{self.ref} release {found.seq} is not in canonical form")
         return found
 
     def _check_name(self, release: Release) -> None:

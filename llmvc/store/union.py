@@ -14,7 +14,7 @@ from llmvc.errors import IntegrityError
 from llmvc.store.backend import Backend
 from llmvc.store.refs import Change, is_ancestor
 from llmvc.store.trees import FILE
-from llmvc.store.versions import FORMAT, FORMAT_PATH, digest_at
+from llmvc.store.versions import FORMAT, FORMAT_PATH, digest_at, misfiled
 
 _DATE: Final = re.compile(rb"^committer .* (\d+) [+-]\d{4}$", re.MULTILINE)
 
@@ -70,6 +70,8 @@ def incoming(backend: Backend, ours: str | None, theirs: str) -> dict[str, str]:
             right = digest_at(path)
             if (item.data != FORMAT) if path == FORMAT_PATH else (own != right):
                 raise IntegrityError(f"the store at {theirs} holds other bytes at {path}: {own}")
+            if what := misfiled(path, item.data):
+                raise IntegrityError(f"the store at {theirs} holds {path}, which {what}")
     return {path: entry.oid for path, entry in found}
 
 

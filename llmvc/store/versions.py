@@ -12,10 +12,11 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from llmvc.core import digest
+from llmvc.core import canon, digest
 from llmvc.core.digest import Digest
 from llmvc.core.names import STORE_REF, check_name, is_name
-from llmvc.core.version import Version
+from llmvc.core.version import TYPE as VERSION
+from llmvc.core.version import Version, keys_of
 from llmvc.errors import FormatError, IntegrityError, RefMoved
 from llmvc.store.backend import Backend
 from llmvc.store.refs import Change
@@ -67,6 +68,28 @@ def digest_at(path: str) -> Digest | None:
         return digest.parse(f"b3:{name}")
     except FormatError as err:
         raise IntegrityError(f"the store holds {path}, which is no path of this format") from err
+
+
+def misfiled(path: str, data: bytes) -> str | None:
+    """Returns why a file does not belong where the store has it; None if it does.
+
+    Only `a/` and `v/` are looked at; `digest_at` says what an object's own path must be.
+    """
+    kind, *folders = path.split("/")
+    if kind not in ("a", "v"):
+        return None
+    try:
+        body = canon.decode(data)
+        if not isinstance(body, dict):
+            return None if kind == "a" else "is no version record"
+        if kind == "v":
+            ours = (body.get("llmvc"), body.get("name")) == (VERSION, folders[0])
+            return None if ours else f"is no version of {folders[0]}"
+        keys = keys_of(body)
+    except FormatError as err:
+        return str(err)
+    key = "b3:" + "".join(folders[:3])
+    return None if keys is None or key in keys else "is about something else"
 
 
 class VersionStore:

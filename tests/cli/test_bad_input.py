@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from llmvc.store import repository
+from llmvc.store.retry import Retry
+
 MANIFEST = "prompts/support/bundle.yaml"
 PROMPT = "prompts/support/system.md"
 CASES = "evals/support/cases.jsonl"
@@ -233,7 +236,8 @@ def test_an_object_that_was_tampered_with_is_not_believed(repo, cli):
     assert repo.state() == before
 
 
-def test_a_stale_lock_is_named_and_nothing_moves(ready, cli):
+def test_a_stale_lock_is_named_and_nothing_moves(ready, cli, monkeypatch):
+    monkeypatch.setattr(repository, "Retry", lambda: Retry(tries=2))
     lock = ready.root / ".git/refs/llmvc/env/support/prod.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
     lock.touch()

@@ -1,6 +1,6 @@
 """Two people and a bare remote, with the real git."""
 
-import os
+import shutil
 import subprocess
 
 import pytest
@@ -8,21 +8,35 @@ import pytest
 from tests.support.build import RepoBuilder, remote_at
 
 
+_made = []
+
+
+def met(repo, cli, folder, monkeypatch):
+    """Makes Ada's repository, its remote, and Bob's clone that has fetched, all in a folder."""
+    ada, remote = repo.copy(folder / "ada"), remote_at(folder / "remote.git")
+    ada.git("remote", "add", "origin", str(remote))
+    ada.git("push", "-q", "origin", "main")
+    bob = RepoBuilder(folder / "bob").clone(remote)
+    with monkeypatch.context() as here:
+        here.chdir(ada.root)
+        cli("init")
+        cli("push")
+        here.chdir(bob.root)
+        cli("fetch")
+    return folder
+
+
 @pytest.fixture
-def pair(repo, cli, tmp_path, monkeypatch):
-    """Ada's repository, pushed, and Bob's clone of it, fetched; Ada's is the current folder."""
-    remote = remote_at(tmp_path / "remote.git")
-    repo.git("remote", "add", "origin", str(remote))
-    repo.git("push", "-q", "origin", "main")
-    cli("init")
-    cli("push")
-    bob = RepoBuilder(tmp_path / "bob").clone(remote)
-    monkeypatch.chdir(bob.root)
-    monkeypatch.setenv("LLMVC_ACTOR", "Bob <bob@example.org>")
-    cli("fetch")
-    monkeypatch.delenv("LLMVC_ACTOR")
-    monkeypatch.chdir(repo.root)
-    return repo, bob, remote
+def pair(repo, cli, tmp_path, tmp_path_factory, monkeypatch):
+    """Ada's repository, Bob's clone of it and the remote of both; Ada's is the current folder."""
+    if not _made:
+        _made.append(met(repo, cli, tmp_path_factory.mktemp("pair"), monkeypatch))
+    shutil.copytree(_made[0], tmp_path / "pair", symlinks=True)
+    ada, bob, remote = (tmp_path / "pair" / name for name in ("ada", "bob", "remote.git"))
+    for place in (RepoBuilder(ada), RepoBuilder(bob)):
+        place.git("remote", "set-url", "origin", str(remote))
+    monkeypatch.chdir(ada)
+    return RepoBuilder(ada), RepoBuilder(bob), remote
 
 
 def at(remote, ref):
@@ -134,7 +148,7 @@ def test_a_rollback_pushes_its_one_ref_and_says_when_it_could_not(pair, cli, mon
     assert at(remote, "refs/llmvc/store") == store
     cli("rollback", "support@prod~1", "prod", "--no-push")
     assert at(remote, PROD) != ada.refs()[PROD]
-    os.rename(remote, f"{remote}.gone")
+    remote.rename(f"{remote}.gone")
     gone = cli("rollback", "support@prod~1", "prod")
     assert "NOT PUSHED" in gone.out
     assert cli.json("status")["bundles"][0]["environments"][0]["kind"] == "rollback"

@@ -96,7 +96,7 @@ def killed_everywhere(repo, tmp_path, path, when, *command):
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_promote_killed_at_any_call_of_git_can_be_repeated(
     ready, cli, tmp_path, wrapped, monkeypatch, when
-):
+):  # one fixture a line of the story
     old, new = cli.digest("support@prod"), cli.digest()
     seen = []
     for copy in killed_everywhere(ready, tmp_path, wrapped, when, "promote", "support", "prod"):

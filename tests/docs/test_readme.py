@@ -25,7 +25,13 @@ def test_the_first_screen_is_what_the_demo_prints_in_that_order(tmp_path):
     command = [sys.executable, "-m", "llmvc", "demo", str(tmp_path / "demo")]
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        command, cwd=tmp_path, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        command,
+        cwd=tmp_path,
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout
     printed = iter(done.stdout.splitlines())

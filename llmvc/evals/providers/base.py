@@ -37,7 +37,7 @@ class Call:
         request_digest: its digest.
         case: the dataset's row.
         run: its number, from 0.
-        seed: the bundle's seed plus the run number; None where the bundle has none.
+        seed: derived from the bundle's seed, the case and the run; None where it has none.
         bundle: what is measured.
         snapshot: a folder with `bundle.json` and the bundle's texts, for the application itself.
     """

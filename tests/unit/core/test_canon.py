@@ -26,7 +26,18 @@ def test_numbers_are_written_as_ecmascript_writes_them(value, expected):
 
 @pytest.mark.parametrize(
     "value",
-    [float("nan"), float("inf"), 2**53, -(2**53), 1e20, 1e300, "\ud800", {1: 2}, {"\ud800": 1}, object()],
+    [
+        float("nan"),
+        float("inf"),
+        2**53,
+        -(2**53),
+        1e20,
+        1e300,
+        "\ud800",
+        {1: 2},
+        {"\ud800": 1},
+        object(),
+    ],
     ids=repr,
 )
 def test_values_without_a_readable_canonical_form_are_refused(value):
@@ -36,7 +47,19 @@ def test_values_without_a_readable_canonical_form_are_refused(value):
 
 @pytest.mark.parametrize(
     "data",
-    [b'{"a":1,"a":2}', b"NaN", b"-Infinity", b"1e400", b"\xff", b"\xef\xbb\xbf{}", b"{} {}", b"9007199254740993", b"[" * 5000, b"", b'{"a":1,}'],
+    [
+        b'{"a":1,"a":2}',
+        b"NaN",
+        b"-Infinity",
+        b"1e400",
+        b"\xff",
+        b"\xef\xbb\xbf{}",
+        b"{} {}",
+        b"9007199254740993",
+        b"[" * 5000,
+        b"",
+        b'{"a":1,}',
+    ],
     ids=lambda data: repr(data[:20]),
 )
 def test_lax_json_is_refused(data):
@@ -45,7 +68,10 @@ def test_lax_json_is_refused(data):
 
 
 def test_members_are_sorted_by_utf16_code_units():
-    assert canon.encode({"\ufb33": 1, "\U0001f600": 2, "a": 3}).decode() == '{"a":3,"\U0001f600":2,"\ufb33":1}'
+    assert (
+        canon.encode({"\ufb33": 1, "\U0001f600": 2, "a": 3}).decode()
+        == '{"a":3,"\U0001f600":2,"\ufb33":1}'
+    )
 
 
 def test_nesting_is_limited():

@@ -23,7 +23,20 @@ def test_each_spelling_of_a_version_is_read(text, expected):
 
 @pytest.mark.parametrize(
     "text",
-    ["Support", "-x", "a_b", "support@", "support@b3:4f2a", "support@b3:XXXXXXXX", "support@prod~", "support@prod~-1", "support@git:", "support@PROD", "support@../x", "support@prod@{}"],
+    [
+        "Support",
+        "-x",
+        "a_b",
+        "support@",
+        "support@b3:4f2a",
+        "support@b3:XXXXXXXX",
+        "support@prod~",
+        "support@prod~-1",
+        "support@git:",
+        "support@PROD",
+        "support@../x",
+        "support@prod@{}",
+    ],
 )
 def test_what_names_no_version_is_refused_with_a_hint(text):
     with pytest.raises(UsageError) as caught:
@@ -31,7 +44,9 @@ def test_what_names_no_version_is_refused_with_a_hint(text):
     assert caught.value.hint
 
 
-@pytest.mark.parametrize("name", ["", "-x", "PROD", "a/b", "a..b", "é", "x" * 41, "a\u202e", "a\n", "con."])
+@pytest.mark.parametrize(
+    "name", ["", "-x", "PROD", "a/b", "a..b", "é", "x" * 41, "a\u202e", "a\n", "con."]
+)
 def test_names_that_a_ref_or_path_could_misread_are_refused(name):
     with pytest.raises(UsageError):
         check_name(name, "environment")

@@ -15,15 +15,21 @@ A, B, C, D = (of_value(name) for name in "abcd")
 
 
 def move(kind, to, **more):
-    measured = {"suite": SUITE, "report": REPORT, "proven": True} if kind in ("promote", "migrate") else {}
-    base = Move(kind, to, POLICY, Source(None, dirty=False), "2026-11-20T12:00:00Z", "Ada <ada@example.org>")
+    measured = (
+        {"suite": SUITE, "report": REPORT, "proven": True} if kind in ("promote", "migrate") else {}
+    )
+    base = Move(
+        kind, to, POLICY, Source(None, dirty=False), "2026-11-20T12:00:00Z", "Ada <ada@example.org>"
+    )
     return replace(base, **{**measured, **more})
 
 
 def chain(*moves):
     releases: list[Release] = []
     for step in moves:
-        releases.append(append(releases[-1] if releases else None, step, bundle="support", env="prod"))
+        releases.append(
+            append(releases[-1] if releases else None, step, bundle="support", env="prod")
+        )
     return releases
 
 
@@ -47,7 +53,12 @@ def test_rolling_back_twice_goes_further_back_and_never_forward_into_the_fault()
 def test_a_rollback_inherits_what_its_target_proved_and_keeps_the_suite():
     releases = chain(move("adopt", A), move("promote", B), move("promote", C))
     back = rolled(releases)[-1]
-    assert (back.proven, back.suite, back.from_, back.target) == (True, SUITE, C, releases[1].digest)
+    assert (back.proven, back.suite, back.from_, back.target) == (
+        True,
+        SUITE,
+        C,
+        releases[1].digest,
+    )
 
 
 def test_serving_a_rolled_back_digest_again_takes_it_off_the_list():

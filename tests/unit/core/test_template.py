@@ -20,7 +20,9 @@ def test_simple_templates_fill_names_and_nothing_else(source, variables, expecte
     assert template.render(source, variables) == expected
 
 
-@pytest.mark.parametrize("source", ["{{a.b}}", "{{a|upper}}", "{{#a}}", "{{", "{{1a}}", "{{a b}}", "{{''.__class__}}"])
+@pytest.mark.parametrize(
+    "source", ["{{a.b}}", "{{a|upper}}", "{{#a}}", "{{", "{{1a}}", "{{a b}}", "{{''.__class__}}"]
+)
 def test_simple_templates_refuse_logic_and_attributes(source):
     with pytest.raises(FormatError, match="template line 1"):
         template.render(source, {"a": "x"})
@@ -52,7 +54,10 @@ def test_jinja_stays_in_its_sandbox(source):
 def test_jinja_includes_listed_assets_only():
     texts = {"rules.md": "Be kind, {{ who }}."}
     source = "{% include 'rules.md' %}\n"
-    assert template.render(source, {"who": "Ada"}, engine="jinja2", includes=texts) == "Be kind, Ada.\n"
+    assert (
+        template.render(source, {"who": "Ada"}, engine="jinja2", includes=texts)
+        == "Be kind, Ada.\n"
+    )
     assert template.names(source, engine="jinja2", includes=texts) == {"who"}
     with pytest.raises(FormatError, match="not among the bundle's assets"):
         template.names("{% include 'x' %}", engine="jinja2", includes=texts)

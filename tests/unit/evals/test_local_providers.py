@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from llmvc.core import digest
+from llmvc.core.request import call_seed
 from llmvc.errors import ConfigError, FormatError, ProviderError
 from llmvc.evals import plan, runner
 from llmvc.evals.plan import Arm
@@ -57,7 +58,12 @@ def test_a_command_gets_the_request_and_its_text_is_the_output(tmp_path):
     told = json.loads(answer.output)
     assert told["llmvc"] == "call/1"
     assert told["request"]["messages"][1]["content"] == "q0"
-    assert (told["mode"], told["case"], told["run"], told["seed"]) == ("chat", "c000", 0, 7)
+    assert (told["mode"], told["case"], told["run"], told["seed"]) == (
+        "chat",
+        "c000",
+        0,
+        call_seed(7, "c000", 0),
+    )
     assert told["snapshot"] is told["vars"] is None
     assert answer.latency_s > 0
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from llmvc.core.request import call_seed
 from llmvc.errors import ConfigError, ProviderError
 from llmvc.evals import plan, runner
 from llmvc.evals.plan import Arm
@@ -84,7 +85,7 @@ def test_decoding_is_spelt_as_the_endpoint_wants_it():
         "top_k": None,
         "max_tokens": 20,
         "stop": ["\n"],
-        "seed": 9,
+        "seed": call_seed(7, "c000", 2),
         "n": 2,
         "presence_penalty": 0.1,
         "logit_bias": {"50256": -100},

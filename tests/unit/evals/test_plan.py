@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+from llmvc.core.request import call_seed
 from llmvc.core.suite import Case
 from llmvc.errors import ConfigError, FormatError
 from llmvc.evals import plan
@@ -56,9 +57,12 @@ def test_keys_differ_by_request_case_connection_and_run():
     assert base == all_keys(arms(Fake()), cases())
 
 
-def test_the_seed_of_a_call_is_the_bundles_own_plus_the_run():
+def test_the_seed_of_a_call_comes_from_the_bundles_own_the_case_and_the_run():
     made = plan.make(arms(Fake()), cases(), suite())
-    assert [made.cases[0][0].call(run, None).seed for run in (0, 1)] == [7, 8]
+    for both in made.cases:
+        for run in (0, 1):
+            seed = call_seed(7, both[0].case.id, run)
+            assert [one.call(run, None).seed for one in both] == [seed] * len(both)
     bare = Arm("candidate", bundle(decoding={}), Fake())
     assert plan.make([bare], cases(), suite()).cases[0][0].call(1, None).seed is None
 
