@@ -129,6 +129,24 @@ def find(ws: Workspace, question: Question, suite: Suite) -> tuple[Report, Verdi
     return report, judge(report, suite, looks_taken=looks_taken(report, reports))
 
 
+def demand_no_fail(ws: Workspace, question: Question, suite: Suite) -> None:
+    """Goes on only if no report on a question says fail by itself.
+
+    What was shown to be worse does not become acceptable by being measured again.
+
+    Raises:
+        GateBlocked: one does.
+    """
+    for report in reports_on(ws, question):
+        alone = judge(report, suite, looks_taken=1)
+        if alone.verdict == "fail":
+            raise GateBlocked(
+                f"report {digest.short(report.digest)} on the same question says fail: "
+                f"{alone.reason}",
+                hint="only inconclusive evidence can be accepted, not what was shown to be worse",
+            )
+
+
 def demand_pass(report: Report, verdict: Verdict) -> None:
     """Goes on only with a pass.
 

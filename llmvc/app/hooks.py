@@ -1,28 +1,17 @@
-"""The pre-push hook: what is pushed is measured before it leaves.
-
-- It reads the pushed commit, never the working tree, and publishes nothing.
-- Stored evidence is used first; a measurement is made only within the hook's budget.
-- Code that would have to run (python or command providers, python scorers) runs only if HEAD is
-  the pushed commit and the working tree is clean; else the bundle is reported as not measured.
-"""
+"""The pre-push hook: installing it, and finding out quickly whether a push changes a bundle."""
 
 import shutil
 import stat
 import sys
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from llmvc.app import job, measuring, revisions
-from llmvc.app.job import Choices, Comparison, OnProgress
-from llmvc.app.measuring import Measured
 from llmvc.app.workspace import Workspace
-from llmvc.core.report import Report, Verdict
-from llmvc.errors import ConfigError, LlmvcError, UsageError
+from llmvc.errors import ConfigError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
-    from llmvc.files.config import Config, Hook
+    from llmvc.files.config import Config
     from llmvc.store.source import CommitFiles
 
 CONFIG_PATH = ".llmvc/config.yaml"
@@ -39,29 +28,6 @@ class Push:
     local_oid: str
     remote_ref: str
     remote_oid: str
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """What the hook found about one changed bundle.
-
-    Attributes:
-        bundle: its name.
-        commit: the pushed commit.
-        env: the environment compared with.
-        report: the evidence; None if nothing was measured.
-        verdict: what the gate says; None if nothing was measured.
-        note: why nothing was measured, or where the evidence comes from.
-        blocks: the exit code that stops the push; 0 lets it go.
-    """
-
-    bundle: str
-    commit: str
-    env: str
-    report: Report | None
-    verdict: Verdict | None
-    note: str
-    blocks: int = 0
 
 
 def parse_pushes(text: str) -> tuple[Push, ...]:
@@ -84,8 +50,15 @@ def parse_pushes(text: str) -> tuple[Push, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Changed:
-    """A manifest whose folder a push changes."""
+class Changed:
+    """A manifest whose folder a push changes.
+
+    Attributes:
+        commit: the pushed commit.
+        path: the manifest's path.
+        files: the files of that commit.
+        config: the configuration as that commit has it.
+    """
 
     commit: str
     path: str
@@ -93,112 +66,35 @@ class _Changed:
     config: "Config"
 
 
-def pre_push(ws: Workspace, remote: str, text: str, progress: OnProgress) -> tuple[Checked, ...]:
-    """Checks every bundle that the push changes.
+def changed(ws: Workspace, remote: str, push: Push) -> tuple[Changed, ...]:
+    """Returns the manifests whose folder differs between what is pushed and what is there.
 
     Args:
         ws: the workspace.
         remote: the name or URL that is pushed to.
-        text: what Git wrote to the hook's input.
-        progress: called after every run.
+        push: one line of the hook's input.
     """
-    found: dict[tuple[str, str], _Changed] = {}
-    unread: list[Checked] = []
-    for push in parse_pushes(text):
-        try:
-            for changed in _changed(ws, remote, push):
-                found[changed.commit, changed.path] = changed
-        except LlmvcError as err:
-            unread.append(_unread(Checked("bundles", push.local_oid, "", None, None, ""), err))
-    return (*unread, *(_check(ws, changed, progress) for changed in found.values()))
-
-
-def _changed(ws: Workspace, remote: str, push: Push) -> Iterable[_Changed]:
-    """Yields the manifests whose folder differs between what is pushed and what is there."""
     commit = ws.repo.commit_at(push.local_oid)
     if commit is None:
-        return
+        return ()
     files = ws.repo.files_at(commit)
     try:
         files.read(CONFIG_PATH)
-    except LlmvcError:
-        return
-    from llmvc.files import config  # noqa: PLC0415 (others pay nothing)
+    except NotFoundError:
+        return ()
+    from llmvc.files import config  # noqa: PLC0415 (other repositories pay nothing)
 
     base = ws.repo.pushed_base(commit, push.remote_oid, remote)
-    whole: Config | None = None
+    before = ws.repo.files_at(base) if base else None
+    found: list[str] = []
     for path in config.matching(files, config.bundle_globs(files)):
         folder = str(PurePosixPath(path).parent)
-        before = ws.repo.tree_id(base, folder) if base else None
-        if files.tree_id(folder) != before:
-            whole = whole or config.load_config(files)  # slow, so only where something changed
-            yield _Changed(commit, path, files, whole)
-
-
-def _check(ws: Workspace, changed: _Changed, progress: OnProgress) -> Checked:
-    from llmvc.files.manifest import load_manifest  # noqa: PLC0415 (no bundle changed, no YAML)
-
-    config = changed.config
-    blank = Checked(changed.path, changed.commit, "", None, None, "")
-    try:
-        name = load_manifest(changed.files, changed.path).name
-        env = measuring.default_environment(config)
-        blank = replace(blank, bundle=name, env=env)
-        candidate = revisions.resolve(ws, f"{name}@git:{changed.commit}")
-        served = measuring.served_bundle(ws, name, env)
-        if served is not None and served.digest == candidate.bundle.digest:
-            return replace(blank, note=f"{env} serves it already")
-        suite = ws.suite_of(name, None, files=changed.files)
-        return _judged(ws, blank, Comparison(candidate, env, served, suite, config), progress)
-    except LlmvcError as err:
-        return _unread(blank, err)
-
-
-def _unread(blank: Checked, err: LlmvcError) -> Checked:
-    hint = f" ({err.hint})" if err.hint else ""
-    return replace(blank, note=f"not measured: {err}{hint}")
-
-
-def _judged(ws: Workspace, blank: Checked, comparison: Comparison, progress: OnProgress) -> Checked:
-    hook = comparison.config.hook
-    done = measuring.stored(ws, comparison)
-    if done is not None:
-        return _stopped(blank, done, hook)
-    code = comparison.code_to_run()
-    if code and not _checked_out(ws, blank.commit):
-        return _not_measured(blank, f"{code} would run, and HEAD is not this commit and clean")
-    choices = Choices(max_usd=hook.max_usd, max_seconds=hook.max_seconds)
-    with job.prepared(ws, comparison, choices) as prepared:
-        expected = prepared.expected
-        if expected.usd is None or expected.usd > hook.max_usd:
-            cost = "unknown cost" if expected.usd is None else f"about ${expected.usd:.2f}"
-            limit = f"hook.max_usd is ${hook.max_usd:.2f}"
-            return _not_measured(blank, f"{expected.calls} calls, {cost}, {limit}")
-        try:
-            done = measuring.measure(prepared, progress)
-        except ConfigError as err:
-            return _not_measured(blank, str(err))
-    return _stopped(blank, done, hook)
-
-
-def _not_measured(blank: Checked, why: str) -> Checked:
-    by_hand = f"llmvc eval {blank.bundle}@git:{blank.commit[:12]} --env {blank.env}"
-    return replace(blank, note=f"not measured: {why}; run it by hand: {by_hand}")
-
-
-def _stopped(blank: Checked, done: Measured, hook: "Hook") -> Checked:
-    """Returns what was found, and whether it stops the push."""
-    found = replace(blank, report=done.report, verdict=done.verdict, note=done.note)
-    verdict = done.verdict.verdict if done.verdict else ""
-    if verdict == "fail":
-        return replace(found, blocks=1)
-    if verdict == "inconclusive" and hook.on_inconclusive == "block":
-        return replace(found, blocks=3)
-    return found
-
-
-def _checked_out(ws: Workspace, commit: str) -> bool:
-    return ws.repo.root is not None and ws.repo.source().commit == commit and ws.is_clean()
+        if files.tree_id(folder) != (before.tree_id(folder) if before else None):
+            found.append(path)
+    if not found:
+        return ()
+    whole = config.load_config(files)  # slow, so only where something changed
+    return tuple(Changed(commit, path, files, whole) for path in found)
 
 
 def install(ws: Workspace) -> tuple[Path, bool]:

@@ -14,7 +14,7 @@ from llmvc.app.evidence import Question
 from llmvc.app.revisions import Resolved
 from llmvc.app.workspace import Workspace
 from llmvc.core import digest
-from llmvc.core.bundle import Bundle
+from llmvc.core.bundle import Bundle, parts
 from llmvc.core.digest import Digest
 from llmvc.core.report import Report
 from llmvc.errors import ConfigError, NotFoundError
@@ -233,7 +233,16 @@ def _arm(
         )
     source = ws.repo.source() if connection.mode == "app" else None
     application = {"commit": source.commit, "dirty": not ws.is_clean()} if source else None
-    return Arm(name, bundle, providers[wanted], _texts(ws, bundle, at_hand), application)
+    needed = _parts(ws, bundle, at_hand)
+    return Arm(
+        name,
+        bundle,
+        providers[wanted],
+        _texts(bundle, needed),
+        parts=needed,
+        named=wanted,
+        application=application,
+    )
 
 
 def _provider_name(bundle: Bundle, name: str) -> str:
@@ -256,17 +265,30 @@ def _connection(config: "Config", wanted: str) -> "Connection":
     )
 
 
-def _texts(ws: Workspace, bundle: Bundle, at_hand: Mapping[Digest, bytes]) -> dict[str, str]:
+def _parts(
+    ws: Workspace, bundle: Bundle, at_hand: Mapping[Digest, bytes]
+) -> Mapping[Digest, bytes]:
+    """Returns a bundle's assets, and the members of a set with theirs."""
+
+    def read(wanted: Digest) -> bytes:
+        data = at_hand[wanted] if wanted in at_hand else ws.repo.versions.read(wanted)
+        if data is None:
+            raise NotFoundError(
+                f"{digest.short(wanted)}, a part of {digest.short(bundle.digest)}, "
+                "is not in this clone",
+                hint="run llmvc fetch; members of a set are to be committed first",
+            )
+        return data
+
+    return parts(bundle, read).data
+
+
+def _texts(bundle: Bundle, needed: Mapping[Digest, bytes]) -> dict[str, str]:
     """Returns the texts of a bundle's assets by path; binary ones are left out."""
     listed = bundle.body.get("assets")
     texts: dict[str, str] = {}
     for path, wanted in listed.items() if isinstance(listed, dict) else ():
-        item = digest.parse(wanted)
-        data = at_hand[item] if item in at_hand else ws.repo.versions.read(item)
-        if data is None:
-            raise NotFoundError(
-                f"asset {path} ({digest.short(item)}) is not in this clone", hint="run llmvc fetch"
-            )
+        data = needed[digest.parse(wanted)]
         if b"\0" not in data:
             texts[path] = data.decode("utf-8", errors="replace")
     return texts

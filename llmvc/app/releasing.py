@@ -21,7 +21,7 @@ from llmvc.core.policy import Policy
 from llmvc.core.release import Move, Release
 from llmvc.core.report import Report, Verdict
 from llmvc.core.suite import Suite
-from llmvc.core.version import Version
+from llmvc.core.version import Source, Version
 from llmvc.errors import ConfigError, Inconclusive, IntegrityError, NotFoundError, UsageError
 from llmvc.store.chain import EnvChain, Tip
 
@@ -72,8 +72,7 @@ def promote(
     """
     candidate = revisions.resolve(ws, revision)
     policy = ws.policy(env)
-    version = _committed(ws, candidate)
-    _check_branch(ws, version, policy, env)
+    source = _source(ws, candidate, policy, env)
     place = Place.of(ws, candidate.name, env)
     if place.tip is not None and place.serving == candidate.bundle.digest:
         return Moved(place.tip.release, written=False)
@@ -84,12 +83,14 @@ def promote(
     question = Question(candidate.name, candidate.bundle.digest, current, loaded.suite.digest)
     report, verdict = evidence.find(ws, question, loaded.suite)
     proven = _check_verdict(report, verdict, policy, exceptions)
+    if not proven:
+        evidence.demand_no_fail(ws, question, loaded.suite)
     baseline = revisions.released_bundle(place.chain, place.tip) if place.tip else None
     move = Move(
         kind=release.kind_of_promotion(baseline, candidate.bundle),
         to=candidate.bundle.digest,
         policy=policy.digest,
-        source=version.source,
+        source=source,
         time=ws.time,
         actor=ws.actor,
         reason=exceptions.reason,
@@ -247,7 +248,7 @@ def _unmeasured(
     ws: Workspace, candidate: Resolved, env: str, *, kind: str, reason: str, dry_run: bool
 ) -> Moved:
     policy = ws.policy(env)
-    version = _committed(ws, candidate)
+    version = _committed(ws, candidate)[-1]
     place = Place.of(ws, candidate.name, env)
     if place.tip is not None and place.serving == candidate.bundle.digest:
         return Moved(place.tip.release, written=False)
@@ -263,37 +264,45 @@ def _unmeasured(
     return append(ws, place, move, candidate, policy=policy.to_bytes(), dry_run=dry_run)
 
 
-def _committed(ws: Workspace, candidate: Resolved) -> Version:
-    """Returns the newest version record of a bundle.
+def _committed(ws: Workspace, candidate: Resolved) -> tuple[Version, ...]:
+    """Returns the version records of a bundle, the newest last.
 
     Raises:
         ConfigError: it was never committed.
     """
-    versions = [
-        item
-        for item in ws.repo.versions.history(candidate.name)
-        if item.bundle == candidate.bundle.digest
-    ]
+    history = ws.repo.versions.history(candidate.name)
+    versions = tuple(item for item in history if item.bundle == candidate.bundle.digest)
     if not versions:
         raise ConfigError(
             f"{candidate.label} ({digest.short(candidate.bundle.digest)}) "
             "is not a committed version",
             hint=f"llmvc commit {candidate.name} -m '…'",
         )
-    return versions[-1]
+    return versions
 
 
-def _check_branch(ws: Workspace, version: Version, policy: Policy, env: str) -> None:
-    branch = policy.source_branch
+def _source(ws: Workspace, candidate: Resolved, policy: Policy, env: str) -> Source:
+    """Returns where a version comes from, which is the branch that the policy asks for.
+
+    A version that was committed before its files were counts once the branch's manifest has it.
+
+    Raises:
+        ConfigError: it was never committed, or is not on that branch.
+    """
+    versions, branch = _committed(ws, candidate), policy.source_branch
     if branch is None:
-        return
-    commit = version.source.commit
-    if commit is None or version.source.dirty or not ws.is_on(commit, branch):
-        raise ConfigError(
-            f"{env} takes releases from branch {branch} only, "
-            "and this version was not committed there",
-            hint=f"merge it, then llmvc commit on {branch}",
-        )
+        return versions[-1].source
+    for version in reversed(versions):
+        source = version.source
+        if source.commit is not None and not source.dirty and ws.is_on(source.commit, branch):
+            return source
+    tip = ws.repo.commit_at(branch)
+    if tip and revisions.bundle_at(ws, candidate.name, tip) == candidate.bundle.digest:
+        return Source(tip, dirty=False)
+    raise ConfigError(
+        f"{env} takes releases from branch {branch} only, and this version is not there",
+        hint=f"merge it into {branch}",
+    )
 
 
 def _check_again(place: Place, candidate: Resolved, exceptions: Exceptions) -> None:
@@ -305,8 +314,9 @@ def _check_again(place: Place, candidate: Resolved, exceptions: Exceptions) -> N
     if tip is None or not listed:
         return
     if not (exceptions.again and exceptions.reason):
+        where = f"{tip.release.bundle}/{tip.release.env}"
         raise ConfigError(
-            f"{digest.short(listed[0])} was rolled back from {tip.release.bundle}/{tip.release.env}",
+            f"{digest.short(listed[0])} was rolled back from {where}",
             hint="to serve it again say --again --reason '…'",
         )
 

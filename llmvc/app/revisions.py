@@ -9,7 +9,7 @@ from llmvc.core.bundle import Bundle
 from llmvc.core.digest import Digest
 from llmvc.core.names import Revision
 from llmvc.core.release import Release
-from llmvc.errors import FormatError, IntegrityError, NotFoundError, UsageError
+from llmvc.errors import FormatError, IntegrityError, LlmvcError, NotFoundError, UsageError
 from llmvc.store.chain import EnvChain, Tip
 
 
@@ -76,6 +76,16 @@ def unreleased(ws: Workspace, bundle: str, env: str) -> NotFoundError:
         if known
         else "fetch them with llmvc fetch, or promote one",
     )
+
+
+def bundle_at(ws: Workspace, name: str, commit: str) -> Digest | None:
+    """Returns what a commit's own manifest stands for, if it has one that reads."""
+    if ws.repo.commit_at(commit) is None:
+        return None
+    try:
+        return ws.manifest_of(name, files=ws.repo.files_at(commit)).bundle.digest
+    except LlmvcError:
+        return None
 
 
 def read_bundle(ws: Workspace, wanted: Digest) -> Bundle:

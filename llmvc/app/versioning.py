@@ -219,18 +219,14 @@ def _last_commit(ws: Workspace, name: str) -> Resolved:
 
 
 def _parents(ws: Workspace, name: str) -> tuple[Digest, ...]:
-    merged = [found for head in ws.repo.merge_heads() if (found := _bundle_at(ws, name, head))]
-    return ws.repo.parents_for(name, _bundle_at(ws, name, "HEAD"), merged)
-
-
-def _bundle_at(ws: Workspace, name: str, commit: str) -> Digest | None:
-    """Returns what a commit's own manifest stands for, if it has one that reads."""
-    if ws.repo.commit_at(commit) is None:
-        return None
-    try:
-        return ws.manifest_of(name, files=ws.repo.files_at(commit)).bundle.digest
-    except LlmvcError:
-        return None
+    merged = [
+        found for head in ws.repo.merge_heads() if (found := revisions.bundle_at(ws, name, head))
+    ]
+    # HEAD's own manifest counts only where this worktree remembers no commit of its own.
+    seen, history = ws.repo.last(name), ws.repo.versions.history(name)
+    remembered = seen is not None and any(item.digest == seen.version for item in history)
+    at_head = None if remembered else revisions.bundle_at(ws, name, "HEAD")
+    return ws.repo.parents_for(name, at_head, merged)
 
 
 def _served(ws: Workspace, name: str) -> dict[str, EnvironmentState]:
@@ -257,7 +253,8 @@ def _state(ws: Workspace, name: str) -> BundleState:
         found = ws.manifest_of(name).bundle.digest
     except LlmvcError as err:
         return BundleState(name, path, None, environments=environments, problem=str(err))
-    known = ws.repo.versions.read(found) is not None
+    # An eval stores what it measured as well, which makes no version of it.
+    known = any(version.bundle == found for version in ws.repo.versions.history(name))
     return BundleState(name, path, found, committed=known, environments=environments)
 
 

@@ -15,6 +15,8 @@ def show(out: Output, done: Measured, *, as_json: bool) -> None:
         out.json("eval/1", asjson.measured(done))
     elif done.report is not None and done.verdict is not None:
         out.data(views.verdict(done.report, done.verdict, colored=out.colored))
+        if out.verbose:
+            out.talk(views.reasons(done.report, done.verdict))
     if done.note:
         out.talk(done.note)
 

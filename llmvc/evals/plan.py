@@ -41,6 +41,8 @@ class Arm:
         bundle: what is measured.
         provider: what answers its calls.
         assets: asset path -> text, for jinja2 includes and the application's snapshot.
+        parts: all assets, and the members of a set with theirs, for the application's snapshot.
+        named: the connection's name in the configuration.
         application: {"commit", "dirty"} of the application itself; None for a plain model call.
         snapshot: a folder with the bundle's files, for the application; made if it is None.
     """
@@ -49,6 +51,8 @@ class Arm:
     bundle: Bundle
     provider: Provider
     assets: Mapping[str, str] = field(default_factory=dict)
+    parts: Mapping[Digest, bytes] = field(default_factory=dict)
+    named: str = ""
     application: Mapping[str, canon.Json] | None = None
     snapshot: Path | None = None
 

@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from time import perf_counter
 
-from llmvc.core import canon
+from llmvc.core import canon, digest
 from llmvc.core.digest import Digest
 from llmvc.core.report import CaseRuns, Run
 from llmvc.core.suite import Case, Suite
@@ -345,7 +345,7 @@ class _Session:
             listed.append(
                 {
                     "arm": name,
-                    "provider": provider,
+                    "provider": arms[name].named or provider,
                     "kind": arms[name].provider.kind,
                     "model": model or next(iter(requested), None),
                     "fingerprint": fingerprint,
@@ -363,6 +363,7 @@ def _snapshot(arm: Arm, folder: Path) -> Path | None:
     for path, data in (
         ("bundle.json", arm.bundle.data),
         *((path, text.encode("utf-8")) for path, text in arm.assets.items()),
+        *((f"o/{digest.hex_of(of)}", data) for of, data in arm.parts.items()),
     ):
         target = own / path
         target.parent.mkdir(parents=True, exist_ok=True)

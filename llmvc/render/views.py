@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from llmvc.app.appending import Moved
     from llmvc.app.history import Log, Shown
-    from llmvc.app.hooks import Checked
+    from llmvc.app.prepush import Checked
     from llmvc.app.revisions import Resolved
     from llmvc.app.versioning import BundleState, Committed, EnvironmentState
     from llmvc.store.sync import FetchResult, PushResult
@@ -114,6 +114,22 @@ def verdict(report: Report, judged: Verdict, *, colored: bool) -> str:
     lines += _failed(report)
     if report.recorded:
         lines.append("  recorded: outputs were replayed from recordings of real calls")
+    return "\n".join(lines)
+
+
+def reasons(report: Report, judged: Verdict) -> str:
+    """Shows what each metric's verdict rests on: sentence, method, cases and variances."""
+    estimates = {item.metric: item for item in report.estimates}
+    lines: list[str] = []
+    for item in judged.metrics:
+        found = estimates[item.metric]
+        spread = [
+            f"{name} {value:.4f}"
+            for name, value in (("var_case", found.var_case), ("var_run", found.var_run))
+            if value is not None
+        ]
+        facts = ", ".join((f"{found.n} cases, {found.n_changed} differ", *spread))
+        lines.append(f"{item.metric}: {item.reason}\n  {found.method}; {facts}")
     return "\n".join(lines)
 
 

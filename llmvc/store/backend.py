@@ -30,6 +30,7 @@ class Backend:
         common_dir: where refs live.
         object_dir: where git writes objects; in a server's hook that is the quarantine.
         check_writable: raises where writing would be lost or do harm.
+        has_filters: whether Git's configuration knows filter drivers, such as LFS.
     """
 
     git: Git
@@ -41,6 +42,7 @@ class Backend:
     common_dir: Path
     object_dir: Path
     check_writable: Callable[[], None]
+    has_filters: Callable[[], bool]
 
     def new_pack(self) -> "Pack":
         """Returns an empty pack of this repository's object format."""

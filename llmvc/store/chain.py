@@ -195,15 +195,7 @@ class EnvChain:
         tree = self._backend.trees.plant(pack, None, files)
         what = f"{self.bundle}/{self.env} {release.seq}: {release.kind}"
         served = f"{digest.short(release.from_)} -> {digest.short(release.to)}"
-        text = message(
-            f"{what} {served}",
-            {
-                "Llmvc-Kind": release.kind,
-                "Llmvc-Seq": str(release.seq),
-                "Llmvc-From": release.from_ or "-",
-                "Llmvc-To": release.to,
-            },
-        )
+        text = message(f"{what} {served}", dict(line.split(": ", 1) for line in trailers(release)))
         old = tip.oid if tip else None
         commit = pack.commit(tree, (old,) if old else (), Stamp.of(author, time), text)
         self._backend.land(pack, Change(self.ref, old, commit), f"llmvc: {what}")
@@ -264,6 +256,16 @@ class EnvChain:
                 raise IntegrityError(f"{self.ref}: commit {oid} holds no {RECORD}")
             records.append(item.data)
         return records
+
+
+def trailers(release: Release) -> tuple[str, ...]:
+    """Returns the lines of a release's commit that repeat its record, for `git log`."""
+    return (
+        f"Llmvc-Kind: {release.kind}",
+        f"Llmvc-Seq: {release.seq}",
+        f"Llmvc-From: {release.from_ or '-'}",
+        f"Llmvc-To: {release.to}",
+    )
 
 
 def files_of(release: Release) -> tuple[str, ...]:

@@ -8,14 +8,16 @@ Nothing is raised for what is found broken, and nothing is repaired.
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from llmvc.core import canon, digest
+from llmvc.core.bundle import Bundle
 from llmvc.core.names import ENV_PREFIX, STORE_REF
-from llmvc.core.release import Release
+from llmvc.core.release import MEASURED, Release, kind_of_promotion
 from llmvc.core.report import Report
 from llmvc.errors import FormatError, IntegrityError, LlmvcError
-from llmvc.store.chain import RECORD, EnvChain, files_of, named
+from llmvc.store.chain import RECORD, EnvChain, Tip, files_of, named, trailers
 from llmvc.store.exchange import name_of
 from llmvc.store.git import reason
 from llmvc.store.reader import Object
@@ -23,7 +25,8 @@ from llmvc.store.refs import is_ancestor
 from llmvc.store.repository import Repository
 from llmvc.store.settings import SEEN
 from llmvc.store.trees import FILE
-from llmvc.store.versions import FORMAT, FORMAT_PATH, digest_at
+from llmvc.store.versions import FORMAT, FORMAT_PATH, digest_at, misfiled
+from llmvc.store.whole import Whole
 
 _AT_ONCE: Final = 100
 _OURS: Final = ("refs/llmvc", "refs/llmvc-seen")
@@ -91,6 +94,7 @@ def _store(repo: Repository) -> Iterator[Problem]:
         by_id.setdefault(entry.oid, []).append(path)
     if [FORMAT_PATH] not in by_id.values():
         yield Problem(f"{STORE_REF}:{FORMAT_PATH}", "is missing", _HINT)
+    whole = Whole()
     for oid, item in _read(repo, by_id):
         if item is None or item.kind != "blob":
             yield Problem(f"{STORE_REF}:{by_id[oid][0]}", f"git has no blob {oid}", _HINT)
@@ -99,6 +103,10 @@ def _store(repo: Repository) -> Iterator[Problem]:
             what = _stored(path, item.data)
             if what:
                 yield Problem(f"{STORE_REF}:{path}", what, _HINT)
+            elif path != FORMAT_PATH:
+                whole.take(path, item.data)
+    for path, why in whole.lacks(frozenset(path for paths in by_id.values() for path in paths)):
+        yield Problem(f"{STORE_REF}:{path}", f"is missing; {why} needs it", _HINT)
 
 
 def _stored(path: str, data: bytes) -> str | None:
@@ -112,7 +120,7 @@ def _stored(path: str, data: bytes) -> str | None:
     own = digest.of_bytes(data)
     if own != right:
         return f"holds {own}, not what its path says"
-    return None if canonical(data) else "is not in canonical form"
+    return misfiled(path, data) if canonical(data) else "is not in canonical form"
 
 
 def canonical(data: bytes) -> bool:
@@ -141,10 +149,13 @@ def _environments(repo: Repository) -> Iterator[Problem]:
 
 def _chain(repo: Repository, chain: EnvChain) -> Iterator[Problem]:
     wanted: dict[str, list[tuple[Release, str]]] = {}
-    for tip in chain.tips():
+    broken: set[int] = set()
+    tips = chain.tips()
+    for tip in tips:
         files = {path: entry.oid for path, entry in repo.backend.trees.walk(tip.oid)}
         for name in files_of(tip.release):
             if name not in files:
+                broken.add(tip.release.seq)
                 yield Problem(chain.ref, f"release {tip.release.seq} lacks its {name}", _HINT)
         for name, oid in files.items():
             wanted.setdefault(oid, []).append((tip.release, name))
@@ -152,17 +163,49 @@ def _chain(repo: Repository, chain: EnvChain) -> Iterator[Problem]:
         for release, name in wanted[oid]:
             what = f"git has no blob {oid}" if item is None else _released(release, name, item.data)
             if what:
+                broken.add(release.seq)
                 yield Problem(f"{chain.ref}:{name}", f"release {release.seq}: {what}", _HINT)
+    for before, tip in zip((None, *tips), tips, strict=False):
+        near = {tip.release.seq, before.release.seq if before else 0}
+        what = None if near & broken else _moved(repo, chain, before, tip)
+        if what:
+            yield Problem(chain.ref, f"release {tip.release.seq}: {what}", _HINT)
+
+
+def _moved(repo: Repository, chain: EnvChain, before: Tip | None, tip: Tip) -> str | None:
+    """Returns what is wrong with a release as a whole: its parts, its kind, its commit."""
+    release = tip.release
+    try:
+        chain.parts(tip)
+        bundles = [
+            Bundle.from_bytes(chain.blob("bundle.json", at) or b"") if at else None
+            for at in (before, tip)
+        ]
+    except (IntegrityError, FormatError) as err:
+        return str(err)
+    old, new = bundles
+    if release.kind in MEASURED and new and release.kind != kind_of_promotion(old, new):
+        return f"is a {kind_of_promotion(old, new)}, its record says {release.kind}"
+    try:
+        moment = datetime.fromisoformat(release.time)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        return f"its time {release.time!r} is no time"
+    commit = repo.backend.reader.get(tip.oid)
+    lines = commit.data.decode("utf-8", "replace").splitlines() if commit else []
+    wrong = [line for line in trailers(release) if line not in lines]
+    return f"its commit does not say {wrong[0]!r}" if wrong else None
 
 
 def _released(release: Release, name: str, data: bytes) -> str | None:
     """Returns what is wrong with a file of a release."""
     try:
         right = named(release, name)
-        if right is None:
-            return None if name == RECORD else "the release does not name this file"
+        if right is None and name != RECORD:
+            return "the release does not name this file"
         own = digest.of_bytes(data)
-        if own != right:
+        if own != (right or own):
             return f"holds {own}, its record says {right}"
         if not canonical(data):
             return "is not in canonical form"

@@ -70,6 +70,7 @@ class Repository:
             common_dir=place.common_dir,
             object_dir=place.object_dir,
             check_writable=self._check_writable,
+            has_filters=lambda: self.settings.has_filters,
         )
         self.versions = VersionStore(self.backend)
 

@@ -10,7 +10,9 @@ from llmvc.store.git import Git
 
 TRACKING: Final = "refs/llmvc-remote/"
 SEEN: Final = "refs/llmvc-seen/"
-_KEY = re.compile(r"(?P<section>llmvc|remote)(?:\.(?P<name>.*))?\.(?P<variable>[^.]+)\Z", re.DOTALL)
+_KEY = re.compile(
+    r"(?P<section>llmvc|remote|filter)(?:\.(?P<name>.*))?\.(?P<variable>[^.]+)\Z", re.DOTALL
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class Settings:
     @classmethod
     def load(cls, git: Git) -> "Settings":
         """Reads the configuration, all its files and `-c` options together."""
-        result = git.call("config", "--null", "--get-regexp", r"^(llmvc|remote)\.")
+        result = git.call("config", "--null", "--get-regexp", r"^(llmvc|remote|filter)\.")
         values: dict[tuple[str, str, str], tuple[str, ...]] = {}
         for item in result.out.decode("utf-8", "surrogateescape").split("\0"):
             key, _, value = item.partition("\n")
@@ -39,6 +41,11 @@ class Settings:
     def all(self, section: str, name: str, variable: str) -> tuple[str, ...]:
         """Returns every value of one variable."""
         return self.values.get((section, name, variable.lower()), ())
+
+    @property
+    def has_filters(self) -> bool:
+        """Whether any filter driver is configured, such as that of LFS."""
+        return any(section == "filter" for section, _, _ in self.values)
 
     def remotes(self) -> tuple[str, ...]:
         """Returns the names of the remotes that have a URL, sorted."""

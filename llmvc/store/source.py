@@ -11,6 +11,7 @@ from pathlib import Path
 from llmvc.core.version import Source
 from llmvc.errors import FormatError, NotFoundError
 from llmvc.store.backend import Backend
+from llmvc.store.git import too_large
 from llmvc.store.reader import LIMIT
 from llmvc.store.trees import FOLDER, SUBMODULE, SYMLINK, Entry
 
@@ -37,6 +38,12 @@ class CommitFiles:
         """
         entry = self._file(path)
         name = f"{path} ({self.label})"
+        if not self.backend.has_filters():
+            # Line endings apart, which readers of text normalize, a checkout gives these bytes.
+            found = self.backend.reader.info(entry.oid)
+            if found is not None and found.size > self._limit:
+                raise too_large(name, self._limit, found.size)
+            return self.backend.reader.blob(entry.oid) or b""
         git = self.backend.git
         return git.read_at_most(
             self._limit, name, "cat-file", "--filters", f"--path={path}", entry.oid

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.build import RepoBuilder
+from tests.support.build import FAILING, RepoBuilder
 from tests.support.cli import Cli
 
 _made: dict[str, RepoBuilder] = {}
@@ -78,3 +78,11 @@ def repo(stage: Callable[[str], RepoBuilder]) -> RepoBuilder:
 def ready(stage: Callable[[str], RepoBuilder]) -> RepoBuilder:
     """The same, and a reworded version that was measured and passed."""
     return stage("measured")
+
+
+def worse(repo: RepoBuilder, cli: Cli, text: str = f"miss {FAILING}") -> str:
+    """Commits a worse prompt and returns its digest."""
+    repo.prompt(text)
+    repo.save(text)
+    cli("commit", "-m", text)
+    return cli.digest()

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -246,17 +247,19 @@ def test_a_stale_lock_is_named_and_nothing_moves(ready, cli, monkeypatch):
     cli("promote", "prod")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_disk_that_cannot_be_written_is_an_expected_failure(ready, cli):
-    objects = ready.root / ".git/objects"
-    modes = {path: path.stat().st_mode for path in (objects, *objects.iterdir()) if path.is_dir()}
-    for path in modes:
-        path.chmod(0o500)
-    try:
-        refused(ready, cli, ("promote", "prod"))
-    finally:
-        for path, mode in modes.items():
-            path.chmod(mode)
+@pytest.mark.parametrize("fault", ["Read-only file system", "No space left on device"])
+def test_a_disk_that_takes_no_objects_is_an_expected_failure(
+    ready, cli, tmp_path, monkeypatch, fault
+):
+    wrapper = tmp_path / "bin" / "git"
+    wrapper.parent.mkdir()
+    wrapper.write_text(
+        f'#!/bin/sh\ncase "$*" in *unpack-objects*) echo "fatal: unable to write file: {fault}" >&2; exit 128;; esac\n'
+        f'exec {shutil.which("git")} "$@"\n'
+    )
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{wrapper.parent}:{os.environ['PATH']}")
+    refused(ready, cli, ("promote", "prod"), fault)
 
 
 def test_a_full_disk_is_an_expected_failure(ready, cli, monkeypatch):

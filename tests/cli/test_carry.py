@@ -7,7 +7,6 @@ import pytest
 
 from tests.support.build import RepoBuilder, remote_at
 
-
 _made = []
 
 

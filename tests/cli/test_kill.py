@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 
@@ -44,14 +45,14 @@ for line in sys.stdin:
 
 
 @pytest.fixture
-def wrapped(tmp_path):
-    """Returns a PATH on which the killing `git` comes first."""
+def killed(tmp_path):
+    """Returns `killed_everywhere` with the killing `git` in place."""
     real = shutil.which("git")
     wrapper = tmp_path / "bin" / "git"
     wrapper.parent.mkdir()
     wrapper.write_text(WRAPPER.replace("REAL", str(real)))
     wrapper.chmod(0o755)
-    return f"{wrapper.parent}:{os.environ['PATH']}"
+    return partial(killed_everywhere, tmp_path, f"{wrapper.parent}:{os.environ['PATH']}")
 
 
 def inside(repo):
@@ -60,7 +61,7 @@ def inside(repo):
     return {str(path): path.read_bytes() for path in top.rglob("*") if path.is_file()}
 
 
-def killed_everywhere(repo, tmp_path, path, when, *command):
+def killed_everywhere(tmp_path, path, repo, when, *command):
     """Yields the repository for every call of git at which the killed command left a trace."""
     with subprocess.Popen(
         [sys.executable, "-c", WARM, *command],
@@ -94,12 +95,10 @@ def killed_everywhere(repo, tmp_path, path, when, *command):
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_promote_killed_at_any_call_of_git_can_be_repeated(
-    ready, cli, tmp_path, wrapped, monkeypatch, when
-):  # one fixture a line of the story
+def test_a_promote_killed_at_any_call_of_git_can_be_repeated(ready, cli, killed, monkeypatch, when):
     old, new = cli.digest("support@prod"), cli.digest()
     seen = []
-    for copy in killed_everywhere(ready, tmp_path, wrapped, when, "promote", "support", "prod"):
+    for copy in killed(ready, when, "promote", "support", "prod"):
         monkeypatch.chdir(copy.root)
         seen.append(cli.digest("support@prod"))
         cli("promote", "prod")
@@ -111,12 +110,10 @@ def test_a_promote_killed_at_any_call_of_git_can_be_repeated(
     assert when == "after" or seen == sorted(seen, key=[old, new].index)
 
 
-def test_a_commit_killed_at_any_call_of_git_can_be_repeated(
-    repo, cli, tmp_path, wrapped, monkeypatch
-):
+def test_a_commit_killed_at_any_call_of_git_can_be_repeated(repo, cli, killed, monkeypatch):
     repo.prompt("Say the number again.")
     wanted, seen = cli.digest(), []
-    for copy in killed_everywhere(repo, tmp_path, wrapped, "before", "commit", "-m", "second"):
+    for copy in killed(repo, "before", "commit", "-m", "second"):
         monkeypatch.chdir(copy.root)
         seen.append(len(cli.json("log")["versions"]))
         cli("commit", "-m", "second")
@@ -128,11 +125,11 @@ def test_a_commit_killed_at_any_call_of_git_can_be_repeated(
 
 
 def test_the_first_release_of_all_killed_at_any_call_can_be_repeated(
-    started, cli, tmp_path, wrapped, monkeypatch
+    started, cli, killed, monkeypatch
 ):
     cli("commit", "-m", "first")
     command = ("promote", "support", "prod", "--adopt", "--reason", "runs there")
-    for copy in killed_everywhere(started, tmp_path, wrapped, "after", *command):
+    for copy in killed(started, "after", *command):
         monkeypatch.chdir(copy.root)
         if not any(ref.startswith("refs/llmvc/env/") for ref in copy.refs()):
             cli(*command)

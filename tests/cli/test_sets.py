@@ -1,5 +1,7 @@
 """Sets of bundles, and manifests beside others."""
 
+import json
+
 import pytest
 
 
@@ -58,3 +60,90 @@ def test_a_manifest_that_cannot_be_read_does_not_stop_the_other_bundles(repo, cl
     repo.prompt("Say it again.")
     cli("commit", "support", "-m", "reword")
     assert "prompts/broken/bundle.yaml" in cli("commit", "broken", code=4).err
+
+
+APP = """\
+import json
+
+
+def answer(snapshot, variables):
+    \"\"\"Plays the first member, read from the snapshot alone.\"\"\"
+    flow = json.loads((snapshot / "bundle.json").read_bytes())
+    member = flow["members"]["support"]
+    bundle = json.loads((snapshot / "o" / member[3:]).read_bytes())
+    number = variables["message"].split()[-1]
+    return "wrong" if "miss" in bundle["messages"][0]["content"] else number
+"""
+
+
+@pytest.fixture
+def flow(repo, cli):
+    """A set of one bundle with an asset, measured as an application."""
+    config = (repo.root / ".llmvc/config.yaml").read_text()
+    app = 'providers:\n  flow: {kind: python, mode: app, function: "app.py:answer"}\n'
+    repo.write(".llmvc/config.yaml", config.replace("providers:\n", app))
+    repo.write("app.py", APP)
+    repo.bundle("flow")
+    write_set(repo, "flow", "support")
+    manifest = (repo.root / "prompts/support/bundle.yaml").read_text()
+    repo.write("prompts/support/bundle.yaml", manifest + "assets: [tone.txt, empty.txt]\n")
+    repo.write("prompts/support/tone.txt", "friendly\n")
+    repo.write("prompts/support/empty.txt", "")
+    repo.save("flow")
+    release(repo, cli, "first")
+    return repo
+
+
+def release(repo, cli, message, *options, code=0):
+    if repo.git("status", "--porcelain"):
+        repo.save(message)
+    cli("commit", "support", "-m", message)
+    cli("commit", "flow", "-m", message)
+    cli("eval", "flow", "--allow-unpriced", code=None)
+    return cli("promote", "flow", "prod", *options, code=code)
+
+
+def record(repo):
+    return json.loads(repo.git("cat-file", "blob", "refs/llmvc/env/flow/prod:release.json"))
+
+
+def test_an_application_reads_the_members_of_a_set_from_its_snapshot(flow, cli):
+    flow.prompt("miss them all")
+    assert "says fail" in release(flow, cli, "worse", code=1).err
+
+
+def test_the_ref_of_a_set_holds_its_members_and_their_assets(flow, cli):
+    names = flow.git("ls-tree", "-r", "--name-only", "refs/llmvc/env/flow/prod").split()
+    assert sum(name.startswith("o/") for name in names) == 3  # the member and its two assets
+
+
+def test_rolling_a_set_back_lists_the_member_it_leaves_until_that_is_served_again(flow, cli):
+    flow.prompt("Say the number again.")
+    release(flow, cli, "second")
+    left = [cli.digest("flow"), cli.digest("support")]
+    cli("rollback", "flow", "prod")
+    assert record(flow)["rolled_back"] == sorted(left)
+
+    other = "llmvc: 1\nkind: set\nname: other\nmembers: {inner: support}\n"
+    flow.write("prompts/other/bundle.yaml", other)
+    write_set(flow, "flow", "support", "other")  # another set, with the member that was left
+    flow.save("nested")
+    cli("commit", "other", "-m", "other")
+    assert "was rolled back from flow/prod" in release(flow, cli, "third", code=4).err
+    release(flow, cli, "fourth", "--again", "--reason", "it was not its fault")
+    assert record(flow)["rolled_back"] == [left[0]]
+    cli("rollback", "flow", "prod")
+    cli("log", "flow@prod")
+    cli("fsck")
+
+
+def test_a_member_that_is_missing_from_the_ref_is_found(flow, cli):
+    ref = "refs/llmvc/env/flow/prod"
+    tree = flow.git("ls-tree", ref).splitlines()
+    kept = "".join(f"{line}\n" for line in tree if not line.endswith("\to"))
+    (flow.root / "kept").write_text(kept)
+    made = flow.git("-c", "alias.t=!git mktree < kept", "t")
+    message = flow.git("log", "-1", "--format=%B", ref)
+    flow.git("update-ref", ref, flow.git("commit-tree", made, "-m", message))
+    (flow.root / "kept").unlink()
+    assert "lacks its o/" in cli("fsck", code=4).out

@@ -1,9 +1,11 @@
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from llmvc.core import digest
+from llmvc.core import canon, digest
 from llmvc.core.names import STORE_REF
 from llmvc.core.release import Move, append
 from llmvc.core.report import Report, Verdict
@@ -177,6 +179,7 @@ def test_a_report_on_another_question_is_found(place):
         ADA,
         suite=report.suite,
         report=report.digest,
+        proven=True,
     )
     with opened(place) as repo:
         chain = repo.chain("support", "prod")
@@ -258,3 +261,69 @@ def test_a_missing_object_is_found(place):
         path.unlink()
         assert whats(place), path
         path.write_bytes(good)
+
+
+def put(place: Path, ref: str, path: str, data: bytes | None) -> None:
+    """Replaces, adds or removes one file of a ref's tree, by a commit in the tip's place."""
+
+    def run(*args: str, stdin: bytes = b"") -> str:
+        index = {**os.environ, "GIT_INDEX_FILE": str(place / "by-hand")}
+        done = subprocess.run(
+            ["git", *args], cwd=place, input=stdin, env=index, check=True, capture_output=True
+        )
+        return done.stdout.decode().strip()
+
+    run("read-tree", ref)
+    if data is None:
+        run("update-index", "--force-remove", path)
+    else:
+        oid = run("hash-object", "-w", "--stdin", stdin=data)
+        run("update-index", "--add", "--cacheinfo", f"100644,{oid},{path}")
+    said = run("log", "-1", "--format=%B", ref)
+    parents = [word for oid in run("log", "-1", "--format=%P", ref).split() for word in ("-p", oid)]
+    run("update-ref", ref, run("commit-tree", run("write-tree"), *parents, "-m", said))
+
+
+def stored_paths(place: Path, kind: str) -> list[str]:
+    names = git(place, "ls-tree", "-r", "--name-only", STORE_REF).split()
+    return [name for name in names if name.startswith(f"{kind}/")]
+
+
+@pytest.mark.parametrize("kind", ["o", "a", "v"])
+def test_a_file_that_the_rest_of_the_store_needs_is_missed(place, kind):
+    gone = stored_paths(place, kind)[0]
+    put(place, STORE_REF, gone, None)
+    assert any(what.startswith(f"{STORE_REF}:{gone}: is missing") for what in whats(place))
+
+
+@pytest.mark.parametrize(
+    ("kind", "what"), [("a", "is about something else"), ("v", "is no version of other")]
+)
+def test_a_record_that_is_filed_under_something_else_is_found(place, kind, what):
+    path = stored_paths(place, kind)[0]
+    data = git(place, "cat-file", "blob", f"{STORE_REF}:{path}").encode()
+    folders = path.split("/")
+    elsewhere = ["a", "11", "11", "1" * 60] if kind == "a" else ["v", "other", folders[2]]
+    moved = "/".join((*elsewhere, folders[-1]))
+    put(place, STORE_REF, moved, data)
+    assert f"{STORE_REF}:{moved}: {what}" in whats(place)
+
+
+def test_a_record_that_is_not_canonical_is_found(place):
+    body = json.loads(git(place, "cat-file", "blob", f"{PROD}:release.json"))
+    put(place, PROD, "release.json", json.dumps(body, indent=1).encode())
+    assert f"{PROD}:release.json: release 2: is not in canonical form" in whats(place)
+
+
+def test_a_commit_that_says_otherwise_than_its_record_is_found(place):
+    tree = git(place, "rev-parse", f"{PROD}^{{tree}}")
+    made = git(place, "commit-tree", tree, "-p", f"{PROD}~1", "-m", "Llmvc-Kind: promote")
+    git(place, "update-ref", PROD, made)
+    assert f"{PROD}: release 2: its commit does not say 'Llmvc-Kind: adopt'" in whats(place)
+
+
+def test_a_record_whose_time_is_none_is_found(place):
+    body = json.loads(git(place, "cat-file", "blob", f"{PROD}:release.json"))
+    body["time"] = "yesterday"
+    put(place, PROD, "release.json", canon.encode(body))
+    assert f"{PROD}: release 2: its time 'yesterday' is no time" in whats(place)

@@ -7,8 +7,7 @@ import click
 from llmvc.app import hooks
 from llmvc.cli import options
 from llmvc.cli.output import current
-from llmvc.cli.progress import bar
-from llmvc.render import views
+from llmvc.errors import LlmvcError
 
 
 @click.group("hook")
@@ -67,11 +66,24 @@ def run(*, name: str, remote: str, url: str | None) -> int:  # noqa: ARG001 (Git
     Example: llmvc hook run pre-push origin < /dev/null
     """  # noqa: D301
     out = current()
-    text = sys.stdin.read()
-    if not hooks.parse_pushes(text):
+    pushes = hooks.parse_pushes(sys.stdin.read())
+    if not pushes:
         return 0
+    ws = options.workspace()
+    found: dict[tuple[str, str], hooks.Changed] = {}
+    for push in pushes:
+        try:
+            found |= {(item.commit, item.path): item for item in hooks.changed(ws, remote, push)}
+        except LlmvcError as err:
+            out.talk(f"llmvc: {push.local_ref} was not measured: {err}\n  -> {err.hint}")
+    if not found:
+        return 0
+    from llmvc.app import prepush  # noqa: PLC0415 (a push that changes no bundle is let go at once)
+    from llmvc.cli.progress import bar  # noqa: PLC0415
+    from llmvc.render import views  # noqa: PLC0415
+
     with bar(enabled=not out.quiet) as progress:
-        checked = hooks.pre_push(options.workspace(), remote, text, progress)
+        checked = [prepush.check(ws, item, progress) for item in found.values()]
     for item in checked:
         out.talk(views.checked(item))
     blocks = max((item.blocks for item in checked), default=0)

@@ -136,3 +136,39 @@ def test_a_promotion_that_changes_the_model_and_no_more_is_a_migration(changes, 
     old, new = Bundle.of("app", members), Bundle.of("app", {**members, **changes})
     assert kind_of_promotion(old, new) == kind
     assert kind_of_promotion(None, new) == "promote"
+
+
+def test_a_set_that_serves_a_listed_member_again_takes_it_off_the_list():
+    releases = chain(move("adopt", A), move("promote", B))
+    target = rollback_target(releases)
+    back = move("rollback", A, target=target.digest, proven=False, dropped=(D,))
+    releases.append(append(releases[-1], back, bundle="support", env="prod"))
+    assert releases[-1].rolled_back == tuple(sorted([B, D]))
+    again = append(releases[-1], move("promote", C, members=(D,)), bundle="support", env="prod")
+    assert again.rolled_back == (B,)
+    records = [release.to_bytes() for release in (*releases, again)]
+    assert check(records, members=lambda seq: {D} if seq == 4 else ())[-1] == again
+    with pytest.raises(IntegrityError, match="rolled_back"):
+        check(records)
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        ("promote", {"proven": False}),
+        ("override", {"proven": True}),
+        ("override", {"report": REPORT}),
+    ],
+)
+def test_a_record_that_claims_or_lacks_evidence_against_the_rules_is_refused(kind, changes):
+    first = chain(move("adopt", A))
+    wrong = replace(append(first[0], move(kind, B), bundle="support", env="prod"), **changes)
+    with pytest.raises(IntegrityError, match=r"proven|carries a report"):
+        check([first[0].to_bytes(), wrong.to_bytes()])
+
+
+def test_a_rollback_cannot_claim_more_proof_than_its_target_had():
+    releases = rolled(chain(move("override", A), move("promote", B)))
+    wrong = replace(releases[-1], proven=True)
+    with pytest.raises(IntegrityError, match="proven is True"):
+        check([item.to_bytes() for item in (*releases[:-1], wrong)])
