@@ -16,6 +16,7 @@ from llmvc.app.measuring import Measured
 from llmvc.app.workspace import Workspace
 from llmvc.core.report import Report, Verdict
 from llmvc.errors import ConfigError, LlmvcError
+from llmvc.evals.budget import dollars
 from llmvc.files.manifest import find_manifests
 
 if TYPE_CHECKING:
@@ -80,8 +81,8 @@ def _judged(ws: Workspace, blank: Checked, comparison: Comparison, progress: OnP
     with job.prepared(ws, comparison, choices) as prepared:
         expected = prepared.expected
         if expected.usd is None or expected.usd > hook.max_usd:
-            cost = "unknown cost" if expected.usd is None else f"about ${expected.usd:.2f}"
-            limit = f"hook.max_usd is ${hook.max_usd:.2f}"
+            cost = "unknown cost" if expected.usd is None else f"about {dollars(expected.usd)}"
+            limit = f"hook.max_usd is {dollars(hook.max_usd)}"
             return _not_measured(blank, f"{expected.calls} calls, {cost}, {limit}")
         try:
             done = measuring.measure(prepared, progress)

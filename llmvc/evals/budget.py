@@ -141,10 +141,15 @@ def check_affordable(estimate: CallEstimate, limits: Limits) -> None:
     """
     if limits.max_usd is not None and estimate.usd is not None and estimate.usd > limits.max_usd:
         raise ConfigError(
-            f"{estimate.calls} calls would cost about ${estimate.usd:.2f}, "
-            f"over the limit of ${limits.max_usd:.2f}",
+            f"{estimate.calls} calls would cost about {dollars(estimate.usd)}, "
+            f"over the limit of {dollars(limits.max_usd)}",
             hint="raise --max-usd, or lower runs or cases in the suite",
         )
+
+
+def dollars(amount: float) -> str:
+    """Returns an amount for people; small ones keep the digits that tell them from nothing."""
+    return f"${amount:.2f}" if amount == 0 or amount >= 0.1 else f"${amount:.4f}"
 
 
 class Budget:
@@ -163,7 +168,7 @@ class Budget:
     def admit(self, expected: float) -> str | None:
         """Sets aside what a call will cost; returns why it may not start, or None."""
         if self._max_usd is not None and self.spent + self._promised + expected > self._max_usd:
-            return f"${self.spent:.2f} of ${self._max_usd:.2f} are spent"
+            return f"{dollars(self.spent)} of {dollars(self._max_usd)} are spent"
         self._promised += expected
         return None
 

@@ -64,7 +64,7 @@ def check(document: Document, schema: str) -> None:
     problems = [_problem(leaf) for error in errors for leaf in _leaves(error)]
     if problems:
         _, path, what = min(problems, key=lambda it: (it[0], document.line_of(it[1]) or 0, it[2]))
-        hint = f"schemas/{schema}.schema.json lists what may stand there"
+        hint = f"llmvc's schemas/{schema}.schema.json lists what may stand there"
         raise document.error(path, what, hint=hint)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Final
 
-from llmvc.core import canon
+from llmvc.core import canon, digest
 from llmvc.errors import FormatError, ProviderError
 from llmvc.evals.providers.base import Answer, Call, Mode, failed, looks_like_answer, read_answer
 from llmvc.evals.providers.options import Options
@@ -67,8 +67,10 @@ class Command:
         return cls(argv, mode, known, folder=folder, environ=environ)
 
     def identity(self) -> Mapping[str, canon.Json]:
-        """Returns the command line."""
-        return {"kind": self.kind, "argv": list(self._argv), "mode": self.mode}
+        """Returns the command line, and the digest of each file of the repository in it."""
+        files = ((word, self._folder / word) for word in self._argv)
+        code = {word: digest.of_bytes(path.read_bytes()) for word, path in files if path.is_file()}
+        return {"kind": self.kind, "argv": list(self._argv), "code": code, "mode": self.mode}
 
     async def answer(self, call: Call) -> Answer:
         """Runs the program.

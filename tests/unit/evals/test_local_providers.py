@@ -373,3 +373,11 @@ def test_usage_is_summed_over_calls_only_where_every_call_tells_it():
     calls = [{"usage": {"input_tokens": 1, "output_tokens": 2}}, {"usage": {"input_tokens": 3}}]
     answer = read_answer({"output": "x", "calls": calls})
     assert (answer.input_tokens, answer.output_tokens) == (4, None)
+
+
+def test_an_edited_script_is_another_connection(tmp_path):
+    (tmp_path / "answer.py").write_text("print('a')")
+    made = make("command", tmp_path, {"command": [sys.executable, "answer.py"]})
+    before = made.identity()
+    (tmp_path / "answer.py").write_text("print('b')")
+    assert made.identity() != before
