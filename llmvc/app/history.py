@@ -58,7 +58,8 @@ def log(ws: Workspace, name: str, *, count: int | None = None) -> Log:
     if revision.kind == "env":
         bundle = ws.released_bundle(revision.bundle)
         chain = ws.repo.chain(bundle, revision.env)
-        releases = (chain.newest(count) if count else chain.releases())[::-1]
+        tips = chain.newest(count) if count else chain.tips()
+        releases = tuple(tip.release for tip in reversed(tips))
         if not releases:
             raise revisions.unreleased(ws, bundle, revision.env)
         return Log(f"{bundle}@{revision.env}", releases=releases)

@@ -5,6 +5,7 @@
 - A rollback reads nothing but the environment's own chain, so that it works on a bad day.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,10 @@ from llmvc.store.chain import EnvChain, Tip
 
 if TYPE_CHECKING:
     from llmvc.files.suite import LoadedSuite
+
+
+# How many of the last releases a rollback looks at before it reads all of them.
+NEAR = (8, 128)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,15 +177,10 @@ def _roll_back(
     chain, tip = place.chain, place.tip
     if tip is None:
         raise revisions.unreleased(ws, chain.bundle, chain.env)
-    tips = chain.tips(tip.oid)
-    releases = tuple(item.release for item in tips)
-    if revision is None:
-        target = release.rollback_target(releases)
-    else:
-        target = _released(ws, releases, revision)
+    held = _goal(ws, chain, tip, revision)
+    target = held.release
     if target.to == tip.release.to:
         return Moved(tip.release, written=False)
-    held = next(item for item in tips if item.release.digest == target.digest)
     bundle = revisions.released_bundle(chain, held)
     needed = _parts(ws, chain, held, bundle)
     left = _parts(ws, chain, tip, revisions.released_bundle(chain, tip))
@@ -202,6 +202,23 @@ def _roll_back(
     label = f"{chain.bundle}@{chain.env}"
     found = Resolved(chain.bundle, label, bundle, assets=tuple(needed.data.items()))
     return append(ws, place, move, found, policy=policy, dry_run=dry_run)
+
+
+def _goal(ws: Workspace, chain: EnvChain, tip: Tip, revision: str | None) -> Tip:
+    """Returns the release to go back to, reading no more of a long chain than it takes."""
+
+    def among(tips: tuple[Tip, ...]) -> Tip:
+        releases = tuple(item.release for item in tips)
+        if revision is None:
+            found = release.rollback_target(releases)
+        else:
+            found = _released(ws, releases, revision)
+        return next(item for item in tips if item.release is found)
+
+    for count in NEAR:
+        with suppress(NotFoundError):
+            return among(chain.newest(count, tip.oid))
+    return among(chain.tips(tip.oid))
 
 
 def _parts(ws: Workspace, chain: EnvChain, tip: Tip, bundle: Bundle) -> Parts:

@@ -147,7 +147,8 @@ def _served(ws: Workspace, revision: Revision) -> Resolved:
     if tip is None:
         raise unreleased(ws, name, revision.env)
     if revision.back or revision.at:
-        tip = _at(chain.tips(), revision, label)
+        tips = chain.newest(revision.back + 1) if revision.back else chain.tips()
+        tip = _at(tips, revision, label)
     return Resolved(name, label, released_bundle(chain, tip), tip.release)
 
 

@@ -80,7 +80,7 @@ def commit(ws: Workspace, bundle: str | None, *, message: str, dry_run: bool = F
     new = manifest.bundle
     _check_members(ws, manifest)
     parents = _parents(ws, name)
-    serving = {env: state.to for env, state in _served(ws, name).items()}
+    serving = {state.env: state.to for state in _served(ws, name).get(name, ())}
     history = ws.repo.versions.history(name)
     by_digest = {version.digest: version for version in history}
     first = by_digest.get(parents[0]) if parents else None
@@ -121,16 +121,15 @@ def _store(ws: Workspace, version: Version, objects: Sequence[bytes]) -> None:
 
 def status(ws: Workspace, bundle: str | None = None) -> tuple[BundleState, ...]:
     """Returns every bundle's state; a manifest that cannot be read is a line, not an end."""
-    released = {name for name, _ in ws.repo.environments(bundle)}
+    served = _served(ws, bundle)
     try:
-        names = released | set(ws.manifests)
+        names = set(served) | set(ws.manifests)
     except LlmvcError as err:
-        if not released:
+        if not served:
             raise
-        served = ((name, tuple(_served(ws, name).values())) for name in sorted(released))
         return tuple(
             BundleState(name, None, None, environments=envs, problem=str(err))
-            for name, envs in served
+            for name, envs in served.items()
         )
     if bundle is not None:
         names &= {bundle}
@@ -138,7 +137,7 @@ def status(ws: Workspace, bundle: str | None = None) -> tuple[BundleState, ...]:
             raise NotFoundError(
                 f"no bundle named {bundle!r}", hint=f"known: {', '.join(sorted(ws.manifests))}"
             )
-    return tuple(_state(ws, name) for name in sorted(names))
+    return tuple(_state(ws, name, served.get(name, ())) for name in sorted(names))
 
 
 def diff(
@@ -229,23 +228,22 @@ def _parents(ws: Workspace, name: str) -> tuple[Digest, ...]:
     return ws.repo.parents_for(name, at_head, merged)
 
 
-def _served(ws: Workspace, name: str) -> dict[str, EnvironmentState]:
-    from llmvc.store.tracking import behind  # noqa: PLC0415 (for environments alone)
+def _served(ws: Workspace, bundle: str | None) -> dict[str, tuple[EnvironmentState, ...]]:
+    """Returns what every environment of a bundle, or of all bundles, serves."""
+    from llmvc.store.behind import behind  # noqa: PLC0415 (for environments alone)
 
-    late = {(item.bundle, item.env) for item in behind(ws.repo, name)}
-    states: dict[str, EnvironmentState] = {}
-    for bundle, env in ws.repo.environments(name):
-        tip = ws.repo.chain(bundle, env).tip()
-        if tip is not None:
-            release = tip.release
-            states[env] = EnvironmentState(
-                env, release.to, release.seq, release.kind, release.proven, (bundle, env) in late
-            )
+    late = {(item.bundle, item.env) for item in behind(ws.repo, bundle)}
+    states: dict[str, tuple[EnvironmentState, ...]] = {}
+    for (name, env), oid in ws.repo.heads(bundle).items():
+        found = ws.repo.chain(name, env).at(oid).release
+        state = EnvironmentState(
+            env, found.to, found.seq, found.kind, found.proven, (name, env) in late
+        )
+        states[name] = (*states.get(name, ()), state)
     return states
 
 
-def _state(ws: Workspace, name: str) -> BundleState:
-    environments = tuple(_served(ws, name).values())
+def _state(ws: Workspace, name: str, environments: tuple[EnvironmentState, ...]) -> BundleState:
     path = ws.manifests.get(name)
     if path is None:
         return BundleState(name, None, None, environments=environments)

@@ -110,7 +110,7 @@ class Workspace:
     @cached_property
     def manifests(self) -> Mapping[str, str]:
         """Manifest paths by bundle name."""
-        from llmvc.files.manifest import find_manifests  # noqa: PLC0415
+        from llmvc.files.building import find_manifests  # noqa: PLC0415
 
         return find_manifests(self.files, self.config)
 
@@ -128,8 +128,8 @@ class Workspace:
             NotFoundError: there is no such bundle.
             ConfigError: a set contains itself.
         """
+        from llmvc.files.building import find_manifests, load_manifest  # noqa: PLC0415
         from llmvc.files.config import load_config  # noqa: PLC0415
-        from llmvc.files.manifest import find_manifests, load_manifest  # noqa: PLC0415
 
         source = files or self.files
         paths = find_manifests(source, load_config(source)) if files else self.manifests

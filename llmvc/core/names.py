@@ -41,6 +41,14 @@ def env_ref(bundle: str, env: str) -> str:
     return f"{ENV_PREFIX}{bundle}/{env}"
 
 
+def env_of(ref: str) -> tuple[str, str] | None:
+    """Returns bundle and environment of an environment's ref; None for any other ref."""
+    bundle, slash, env = ref.removeprefix(ENV_PREFIX).partition("/")
+    if not ref.startswith(ENV_PREFIX) or not slash or not (is_name(bundle) and is_name(env)):
+        return None
+    return bundle, env
+
+
 @dataclass(frozen=True, slots=True)
 class Revision:
     """A version as a person names it.

@@ -8,7 +8,6 @@ from llmvc.core.bundle import SECTIONS
 from llmvc.core.diff import ABSENT, Change
 from llmvc.core.digest import short
 from llmvc.core.release import Release
-from llmvc.core.report import ARMS, Estimate, MetricVerdict, Report, Verdict
 from llmvc.core.version import Version
 from llmvc.render.text import paint, table
 
@@ -20,8 +19,9 @@ if TYPE_CHECKING:
     from llmvc.app.prepush import Checked
     from llmvc.app.revisions import Resolved
     from llmvc.app.versioning import BundleState, Committed, EnvironmentState
+    from llmvc.core.report import Estimate, MetricVerdict, Report, Verdict
+    from llmvc.store.behind import Behind
     from llmvc.store.sync import FetchResult, PushResult
-    from llmvc.store.tracking import Behind
 
 
 def committed(done: "Committed") -> str:
@@ -100,7 +100,7 @@ def moved(done: "Moved", *, dry_run: bool) -> str:
     return "\n".join(lines)
 
 
-def verdict(report: Report, judged: Verdict, *, colored: bool) -> str:
+def verdict(report: "Report", judged: "Verdict", *, colored: bool) -> str:
     """Shows one line a metric and the verdict, as a reviewer reads it."""
     verdicts = {item.metric: item for item in judged.metrics}
     rows = [
@@ -117,7 +117,7 @@ def verdict(report: Report, judged: Verdict, *, colored: bool) -> str:
     return "\n".join(lines)
 
 
-def reasons(report: Report, judged: Verdict) -> str:
+def reasons(report: "Report", judged: "Verdict") -> str:
     """Shows what each metric's verdict rests on: sentence, method, cases and variances."""
     estimates = {item.metric: item for item in report.estimates}
     lines: list[str] = []
@@ -133,19 +133,21 @@ def reasons(report: Report, judged: Verdict) -> str:
     return "\n".join(lines)
 
 
-def _failed(report: Report) -> list[str]:
+def _failed(report: "Report") -> list[str]:
     """Shows how many runs have an error, and one of them."""
     errors = [
         f"case {case.id} run {run.run}, {arm}: {run.error}"
         for case in report.cases
-        for arm in ARMS
+        for arm in ("baseline", "candidate")
         for run in getattr(case, arm)
         if run.error is not None
     ]
     return [f"  {len(errors)} runs have an error, such as {errors[0]}"] if errors else []
 
 
-def _metric_row(item: Estimate, judged: MetricVerdict | None, *, colored: bool) -> tuple[str, ...]:
+def _metric_row(
+    item: "Estimate", judged: "MetricVerdict | None", *, colored: bool
+) -> tuple[str, ...]:
     gates = judged is not None and judged.gate
     decided = judged.verdict if judged and gates else "watched"
     rule = judged.rule if judged else ""
@@ -158,7 +160,7 @@ def _metric_row(item: Estimate, judged: MetricVerdict | None, *, colored: bool) 
     return (item.metric, arms, _effect(item), rule, told, reason)
 
 
-def _value(item: Estimate, value: float | None) -> str:
+def _value(item: "Estimate", value: float | None) -> str:
     if value is None:
         return "-"
     if item.kind == "cost":
@@ -166,7 +168,7 @@ def _value(item: Estimate, value: float | None) -> str:
     return f"{value:.3f}s" if item.kind == "latency" else f"{value:.3f}"
 
 
-def _effect(item: Estimate) -> str:
+def _effect(item: "Estimate") -> str:
     if item.estimate is None:
         low, high = item.arm_low, item.arm_high
         return f"[{low:.3f}, {high:.3f}]" if low is not None and high is not None else "-"

@@ -88,18 +88,19 @@ class EnvChain:
             self._check_name(found[-1])
         return tuple(map(Tip, oids, found))
 
-    def newest(self, count: int, tip: str | None = None) -> tuple[Release, ...]:
+    def newest(self, count: int, tip: str | None = None) -> tuple[Tip, ...]:
         """Returns the last few releases, oldest first, after checking that they follow each other.
 
         Raises:
             IntegrityError: they do not.
         """
-        records = self._records(self._line(tip, count=count))
+        oids = self._line(tip, count=count)
+        records = self._records(oids)
         found = tuple(self._own(data) for data in records)
         for before, after, data in zip(found, found[1:], records, strict=False):
             if (after.seq, after.previous) != (before.seq + 1, digest.of_bytes(data)):
                 raise IntegrityError(f"{self.ref}: release {after.seq} does not follow its parent")
-        return found
+        return tuple(map(Tip, oids, found))
 
     def since(self, base: str, tip: str) -> tuple[Release, ...]:
         """Returns the releases of one commit's chain that another's lacks, oldest first."""

@@ -8,7 +8,6 @@
 from dataclasses import dataclass
 from typing import Final
 
-from llmvc.core.names import ENV_PREFIX, is_name
 from llmvc.core.release import Release
 from llmvc.errors import ConfigError, RefMoved
 from llmvc.store.refs import Change, is_ancestor
@@ -118,14 +117,6 @@ def transport_to(repo: Repository, remote: str | None) -> Transport:
             hint="git remote add origin URL, or choose one: git config llmvc.remote NAME",
         )
     return Transport(repo.git, repo.settings, name, repo.backend.retry)
-
-
-def name_of(ref: str) -> tuple[str, str] | None:
-    """Returns bundle and environment of an environment's ref; None for any other ref."""
-    bundle, slash, env = ref.removeprefix(ENV_PREFIX).partition("/")
-    if not ref.startswith(ENV_PREFIX) or not slash or not (is_name(bundle) and is_name(env)):
-        return None
-    return bundle, env
 
 
 def note(repo: Repository, place: Place, oid: str) -> None:

@@ -6,10 +6,10 @@
 
 from collections.abc import Mapping
 
-from llmvc.core.names import ENV_PREFIX, STORE_REF
+from llmvc.core.names import ENV_PREFIX, STORE_REF, env_of
 from llmvc.errors import IntegrityError, RefMoved
 from llmvc.store.chain import EnvChain
-from llmvc.store.exchange import Diverged, FetchResult, Moved, Notice, name_of, transport_to
+from llmvc.store.exchange import Diverged, FetchResult, Moved, Notice, transport_to
 from llmvc.store.refs import Change, is_ancestor
 from llmvc.store.repository import Repository
 from llmvc.store.settings import SEEN, TRACKING
@@ -55,7 +55,7 @@ def _places(transport: Transport, refs: Mapping[str, str]) -> tuple[Place, ...]:
         for prefix in (f"{TRACKING}{transport.remote}/", f"{SEEN}{transport.remote}/"):
             if ref.startswith(prefix):
                 found.add("refs/llmvc/" + ref.removeprefix(prefix))
-    ours = sorted(ref for ref in found if ref == STORE_REF or name_of(ref))
+    ours = sorted(ref for ref in found if ref == STORE_REF or env_of(ref))
     return tuple(transport.place(ref) for ref in ours)
 
 
@@ -83,7 +83,7 @@ def _store(
 def _environment(
     repo: Repository, transport: Transport, place: Place, refs: Mapping[str, str]
 ) -> list[Event]:
-    name = name_of(place.local)
+    name = env_of(place.local)
     local, theirs, seen = (refs.get(ref) for ref in (place.local, place.tracking, place.seen))
     if name is None:
         return []

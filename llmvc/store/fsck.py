@@ -13,12 +13,11 @@ from typing import Final
 
 from llmvc.core import canon, digest
 from llmvc.core.bundle import Bundle
-from llmvc.core.names import ENV_PREFIX, STORE_REF
+from llmvc.core.names import ENV_PREFIX, STORE_REF, env_of
 from llmvc.core.release import MEASURED, Release, kind_of_promotion
 from llmvc.core.report import Report
 from llmvc.errors import FormatError, IntegrityError, LlmvcError
 from llmvc.store.chain import RECORD, EnvChain, Tip, files_of, named, trailers
-from llmvc.store.exchange import name_of
 from llmvc.store.git import reason
 from llmvc.store.reader import Object
 from llmvc.store.refs import is_ancestor
@@ -137,7 +136,7 @@ def canonical(data: bytes) -> bool:
 
 def _environments(repo: Repository) -> Iterator[Problem]:
     for ref in repo.backend.refs.under(ENV_PREFIX.rstrip("/")):
-        name = name_of(ref)
+        name = env_of(ref)
         if name is None:
             yield Problem(ref, "is no environment of a bundle")
             continue

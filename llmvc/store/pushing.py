@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from llmvc.core.names import ENV_PREFIX, STORE_REF
+from llmvc.core.names import ENV_PREFIX, STORE_REF, env_of
 from llmvc.core.release import Release
 from llmvc.errors import IntegrityError, NotFoundError, RefMoved, StoreError
 from llmvc.store.chain import EnvChain
@@ -14,7 +14,6 @@ from llmvc.store.exchange import (
     Notice,
     PushOutcome,
     PushResult,
-    name_of,
     note,
     transport_to,
 )
@@ -50,7 +49,7 @@ def push(repo: Repository, remote: str | None = None) -> PushResult:
     refs = repo.backend.refs.under("refs/llmvc/env", f"refs/llmvc-remote/{transport.remote}/env")
     bad = {notice.ref: notice for notice in fetched.notices}
     lost = {f"{ENV_PREFIX}{item.bundle}/{item.env}": item.winner for item in fetched.diverged}
-    ours = {ref: name for ref in refs if (name := name_of(ref))}
+    ours = {ref: name for ref in refs if (name := env_of(ref))}
     ahead = {
         ref: refs[ref]
         for ref in ours

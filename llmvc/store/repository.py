@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from llmvc.core.digest import Digest
-from llmvc.core.names import ENV_PREFIX
+from llmvc.core.names import ENV_PREFIX, env_of
 from llmvc.core.version import Source
 from llmvc.errors import ConfigError
 from llmvc.store import last, source
@@ -159,12 +159,15 @@ class Repository:
         """Returns the releases of one environment."""
         return EnvChain(self.backend, bundle, env)
 
-    def environments(self, bundle: str | None = None) -> tuple[tuple[str, str], ...]:
-        """Returns bundle and environment of every chain, sorted."""
+    def heads(self, bundle: str | None = None) -> dict[tuple[str, str], str]:
+        """Returns the newest commit of every chain by its bundle and environment, sorted."""
         prefix = f"{ENV_PREFIX}{bundle}" if bundle else ENV_PREFIX.rstrip("/")
         refs = self.backend.refs.under(prefix)
-        pairs = (ref.removeprefix(ENV_PREFIX).split("/") for ref in refs)
-        return tuple(sorted((pair[0], pair[1]) for pair in pairs if len(pair) == 2))
+        return dict(sorted((name, oid) for ref, oid in refs.items() if (name := env_of(ref))))
+
+    def environments(self, bundle: str | None = None) -> tuple[tuple[str, str], ...]:
+        """Returns bundle and environment of every chain, sorted."""
+        return tuple(self.heads(bundle))
 
     def last(self, bundle: str) -> LastSeen | None:
         """Returns this worktree's last commit or checkout of a bundle, if it still counts."""

@@ -1,5 +1,6 @@
 """Carrying the store and the environments to and from a remote: the door to this part."""
 
+from llmvc.store.behind import Behind, behind
 from llmvc.store.exchange import (
     ABSENT,
     CURRENT,
@@ -14,7 +15,7 @@ from llmvc.store.exchange import (
 )
 from llmvc.store.fetching import fetch
 from llmvc.store.pushing import push, push_env
-from llmvc.store.tracking import Behind, behind, drop, setup_remote
+from llmvc.store.tracking import drop, setup_remote
 
 __all__ = [
     "ABSENT",

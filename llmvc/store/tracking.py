@@ -1,64 +1,10 @@
-"""Where a remote stands compared with us: no network here.
+"""Our copies of a remote's refs: setting them up, and giving up what lost a race to them."""
 
-- `behind` is what `status` and `resolve` show after a plain `git fetch`.
-- `drop` gives up releases that lost a race, naming them.
-"""
-
-from dataclasses import dataclass
-
-from llmvc.core.names import ENV_PREFIX
 from llmvc.core.release import Release
 from llmvc.errors import ConfigError, NotFoundError
-from llmvc.store.exchange import name_of, transport_to
-from llmvc.store.refs import Change, is_ancestor
+from llmvc.store.exchange import transport_to
+from llmvc.store.refs import Change
 from llmvc.store.repository import Repository
-from llmvc.store.settings import TRACKING
-
-
-@dataclass(frozen=True, slots=True)
-class Behind:
-    """An environment of which a remote is known to have more, or something else.
-
-    Attributes:
-        bundle: the bundle's name.
-        env: the environment's name.
-        remote: the remote's name.
-        local: our commit; None if we have no such environment yet.
-        theirs: the remote's commit.
-        diverged: whether we have releases that the remote does not have.
-    """
-
-    bundle: str
-    env: str
-    remote: str
-    local: str | None
-    theirs: str
-    diverged: bool
-
-
-def behind(
-    repo: Repository, bundle: str | None = None, env: str | None = None
-) -> tuple[Behind, ...]:
-    """Returns the environments whose tracking ref is ahead of ours, sorted.
-
-    Args:
-        repo: the repository.
-        bundle: look at this bundle only.
-        env: look at this environment only.
-    """
-    refs = repo.backend.refs.under(ENV_PREFIX.rstrip("/"), TRACKING.rstrip("/"))
-    found: list[Behind] = []
-    for ref, theirs in refs.items():
-        remote, middle, rest = ref.removeprefix(TRACKING).rpartition("/env/")
-        name = name_of(f"{ENV_PREFIX}{rest}") if ref.startswith(TRACKING) and middle else None
-        if name is None or bundle not in (None, name[0]) or env not in (None, name[1]):
-            continue
-        local = refs.get(f"{ENV_PREFIX}{rest}")
-        if local and (local == theirs or is_ancestor(repo.git, theirs, local)):
-            continue
-        diverged = local is not None and not is_ancestor(repo.git, local, theirs)
-        found.append(Behind(*name, remote, local, theirs, diverged))
-    return tuple(sorted(found, key=lambda item: (item.bundle, item.env, item.remote)))
 
 
 def drop(repo: Repository, remote: str | None, bundle: str, env: str) -> tuple[Release, ...]:

@@ -93,4 +93,6 @@ def test_every_prefix_of_a_chain_is_a_chain_and_reads_the_same(repo, steps):
         served.append(made)
     for length, oid in enumerate(oids, start=1):
         assert chain.releases(oid) == tuple(served[:length])
-        assert chain.newest(2, oid) == tuple(served[max(0, length - 2) : length])
+        assert tuple(tip.release for tip in chain.newest(2, oid)) == tuple(
+            served[max(0, length - 2) : length]
+        )

@@ -5,8 +5,8 @@ import click
 from llmvc.app import revisions
 from llmvc.cli import options
 from llmvc.cli.output import current
-from llmvc.render import asjson, views
-from llmvc.store.tracking import behind
+from llmvc.render import asjson
+from llmvc.store.behind import behind
 
 
 @click.command("resolve")
@@ -30,5 +30,8 @@ def command(*, revision: str, as_bytes: bool, as_json: bool) -> None:
         out.json("resolve/1", asjson.resolved(found))
     else:
         out.data(found.bundle.digest)
-    if found.release is not None:
-        out.talk(views.behind(behind(ws.repo, found.name, found.release.env)))
+    late = behind(ws.repo, found.name, found.release.env) if found.release else ()
+    if late:
+        from llmvc.render import views  # noqa: PLC0415 (10 ms that a resolve seldom needs)
+
+        out.talk(views.behind(late))
