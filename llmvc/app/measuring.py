@@ -3,7 +3,8 @@
 A question that was answered already is not asked again.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from math import isclose
 from typing import TYPE_CHECKING
 
 from llmvc.app import evidence, revisions
@@ -22,7 +23,8 @@ from llmvc.app.workspace import Workspace
 from llmvc.core import digest
 from llmvc.core.bundle import Bundle
 from llmvc.core.report import Report, Verdict
-from llmvc.errors import ConfigError, Inconclusive, NotFoundError
+from llmvc.core.suite import Suite
+from llmvc.errors import ConfigError, Inconclusive, IntegrityError, NotFoundError
 from llmvc.evals.budget import CallEstimate
 from llmvc.evals.runner import RunResult
 
@@ -130,11 +132,17 @@ def served_bundle(ws: Workspace, bundle: str, env: str) -> Bundle | None:
     return revisions.released_bundle(chain, tip) if tip else None
 
 
-def gate(ws: Workspace, prefix: str) -> Measured:
+def gate(ws: Workspace, prefix: str, *, recompute: bool = False) -> Measured:
     """Judges a stored report again, together with all others on its question.
+
+    Args:
+        ws: the workspace.
+        prefix: the report's digest, or its start.
+        recompute: derive its estimates again from the scores that it carries.
 
     Raises:
         NotFoundError: no report has that digest.
+        IntegrityError: its estimates are not what its scores give.
     """
     data = ws.repo.versions.read(revisions.find_digest(ws, prefix))
     if data is None or not data.startswith(b"{"):
@@ -143,6 +151,8 @@ def gate(ws: Workspace, prefix: str) -> Measured:
         )
     report = Report.from_bytes(data)
     suite = evidence.read_suite(ws, report.suite)
+    if recompute:
+        _check_estimates(report, suite)
     question = Question(report.bundle, report.candidate, report.baseline, report.suite)
     reports = evidence.reports_on(ws, question)
     covering = evidence.covering(reports)
@@ -170,6 +180,26 @@ def _united(ws: Workspace, comparison: Comparison) -> Measured:
     looks = evidence.looks_taken(report, reports)
     verdict = evidence.judge(report, suite, looks_taken=looks)
     return Measured(report, verdict, f"report {digest.short(report.digest)}")
+
+
+def _check_estimates(report: Report, suite: Suite) -> None:
+    """Checks the stored estimates against the per-case scores; an undefined one claims nothing."""
+    from llmvc.evals.summary import summarize  # noqa: PLC0415 (loads numpy)
+
+    derived = {item.metric: asdict(item) for item in summarize(report.cases, suite)}
+    for stored in report.estimates:
+        for name, value in asdict(stored).items() if stored.reason is None else ():
+            right = derived.get(stored.metric, {}).get(name)
+            if isinstance(value, int | float) and isinstance(right, int | float):
+                same = isclose(value, right, rel_tol=1e-9, abs_tol=1e-12)
+            else:
+                same = value == right
+            if not same:
+                raise IntegrityError(
+                    f"report {digest.short(report.digest)}: {name} of {stored.metric} is {value}, "
+                    f"its scores give {right}",
+                    hint="somebody edited it; find out who, and measure again",
+                )
 
 
 def announce(comparison: Comparison, expected: CallEstimate) -> str:

@@ -123,3 +123,15 @@ def test_a_version_committed_before_its_files_counts_once_the_branch_has_it(repo
             repo.git("cat-file", "blob", "refs/llmvc/env/support/prod:release.json")
         )
         assert record["source"] == {"commit": tip, "dirty": False}
+
+
+def test_estimates_that_the_scores_do_not_give_are_found(repo, cli):
+    wanted = candidate(repo, cli, f"miss {FAILING}")
+    assert cli("eval", code=1).out
+    honest = measured(repo, wanted)[0]
+    cli("gate", honest.digest, "--recompute", code=1)
+    rosy = [replace(item, low=-0.001, p_fail=0.9) for item in honest.estimates]
+    forged = replace(honest, estimates=tuple(rosy))
+    file(repo, forged, question_key(wanted, cli.digest(NOW_SERVED), forged.suite))
+    refused = cli("gate", forged.digest, "--recompute", code=4)
+    assert "its scores give" in refused.err
