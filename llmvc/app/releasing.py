@@ -332,9 +332,10 @@ def _check_again(place: Place, candidate: Resolved, exceptions: Exceptions) -> N
         return
     if not (exceptions.again and exceptions.reason):
         where = f"{tip.release.bundle}/{tip.release.env}"
+        again = f"llmvc promote {candidate.label} {tip.release.env}"
         raise ConfigError(
             f"{digest.short(listed[0])} was rolled back from {where}",
-            hint="to serve it again say --again --reason '…'",
+            hint=f"to serve it again: {again} --again --reason '…'",
         )
 
 

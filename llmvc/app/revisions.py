@@ -149,6 +149,7 @@ def _served(ws: Workspace, revision: Revision) -> Resolved:
     if revision.back or revision.at:
         tips = chain.newest(revision.back + 1) if revision.back else chain.tips()
         tip = _at(tips, revision, label)
+        label += f"~{revision.back}" if revision.back else f"@{{{revision.at}}}"
     return Resolved(name, label, released_bundle(chain, tip), tip.release)
 
 

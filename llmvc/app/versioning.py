@@ -1,4 +1,4 @@
-"""Versions: commit, status, diff and checkout."""
+"""Versions: commit, status and checkout."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 from llmvc.app import revisions
 from llmvc.app.revisions import Resolved
 from llmvc.app.workspace import Workspace
-from llmvc.core import diff as differences
 from llmvc.core.bundle import SECTIONS, Bundle
-from llmvc.core.diff import Change
 from llmvc.core.digest import Digest
 from llmvc.core.version import Version
 from llmvc.errors import ConfigError, FormatError, LlmvcError, NotFoundError
@@ -140,19 +138,6 @@ def status(ws: Workspace, bundle: str | None = None) -> tuple[BundleState, ...]:
     return tuple(_state(ws, name, served.get(name, ())) for name in sorted(names))
 
 
-def diff(
-    ws: Workspace, old: str | None, new: str | None
-) -> tuple[Resolved, Resolved, tuple[Change, ...]]:
-    """Compares two versions; without names the last commit of the bundle with the working tree."""
-    if old is None:
-        name = ws.bundle_name(None)
-        return _compare(_last_commit(ws, name), revisions.resolve(ws, name))
-    left = revisions.resolve(ws, old)
-    if new is None and "@" not in old:
-        return _compare(_last_commit(ws, left.name), left)
-    return _compare(left, revisions.resolve(ws, new if new is not None else left.name))
-
-
 def checkout(
     ws: Workspace, revision: str, *, force: bool = False
 ) -> tuple[Resolved, tuple[str, ...]]:
@@ -204,11 +189,8 @@ def _is_other(ws: Workspace, path: str, data: bytes) -> bool:
         return True
 
 
-def _compare(old: Resolved, new: Resolved) -> tuple[Resolved, Resolved, tuple[Change, ...]]:
-    return old, new, differences.diff(old.bundle, new.bundle)
-
-
-def _last_commit(ws: Workspace, name: str) -> Resolved:
+def last_commit(ws: Workspace, name: str) -> Resolved:
+    """Returns the version that the working tree's bundle comes from."""
     parents = _parents(ws, name)
     found = [item for item in ws.repo.versions.history(name) if item.digest in parents]
     if not found:
@@ -230,11 +212,12 @@ def _parents(ws: Workspace, name: str) -> tuple[Digest, ...]:
 
 def _served(ws: Workspace, bundle: str | None) -> dict[str, tuple[EnvironmentState, ...]]:
     """Returns what every environment of a bundle, or of all bundles, serves."""
-    from llmvc.store.behind import behind  # noqa: PLC0415 (for environments alone)
+    from llmvc.store.behind import standing  # noqa: PLC0415 (for environments alone)
 
-    late = {(item.bundle, item.env) for item in behind(ws.repo, bundle)}
+    heads, behind = standing(ws.repo, bundle)
+    late = {(item.bundle, item.env) for item in behind}
     states: dict[str, tuple[EnvironmentState, ...]] = {}
-    for (name, env), oid in ws.repo.heads(bundle).items():
+    for (name, env), oid in heads.items():
         found = ws.repo.chain(name, env).at(oid).release
         state = EnvironmentState(
             env, found.to, found.seq, found.kind, found.proven, (name, env) in late

@@ -1,9 +1,16 @@
-"""Loads a function of the user's from a file, and tells which code it was."""
+"""Loads a function of the user's from a file, and tells which code it was.
+
+- What runs is compiled from the very bytes whose digest is told, never from a stale cache.
+- Loading writes no bytecode: a `__pycache__` in the working tree would make it unclean.
+"""
 
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 from llmvc.core import digest
@@ -27,9 +34,12 @@ def load_function(path: Path, name: str) -> tuple[Callable[..., Any], Digest]:
         raise FormatError(f"cannot read {path}: {err.strerror}") from err
     code = digest.of_bytes(data.replace(b"\r\n", b"\n"))
     module_name = f"llmvc_user_{digest.hex_of(digest.of_bytes(str(path).encode()))[:16]}"
-    spec = importlib.util.spec_from_file_location(module_name, path)
-    if spec is None or spec.loader is None:
+    if path.suffix != ".py":
         raise FormatError(f"{path} is not a Python file", hint="its name must end in .py")
+    loader = _Loader(module_name, path, data)
+    spec = importlib.util.spec_from_file_location(module_name, path, loader=loader)
+    if spec is None:
+        raise FormatError(f"{path} cannot be loaded")
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module
     folder = str(path.resolve().parent)
@@ -37,7 +47,8 @@ def load_function(path: Path, name: str) -> tuple[Callable[..., Any], Digest]:
         # Last, so that a file beside it can never hide a module of the standard library.
         sys.path.append(folder)
     try:
-        spec.loader.exec_module(module)
+        with _no_bytecode():
+            loader.exec_module(module)
     except Exception as err:  # foreign code may raise anything
         raise FormatError(
             one_line(f"{path} cannot be loaded: {type(err).__name__}: {err}")
@@ -48,3 +59,26 @@ def load_function(path: Path, name: str) -> tuple[Callable[..., Any], Digest]:
             f"{path} has no function {name!r}", hint="define it there, or correct the name"
         )
     return function, code
+
+
+class _Loader(SourceFileLoader):
+    """Compiles the bytes that were hashed."""
+
+    def __init__(self, name: str, path: Path, data: bytes) -> None:
+        super().__init__(name, str(path))
+        self._data = data
+
+    def get_code(self, fullname: str) -> CodeType:
+        """Compiles them; a cached file could be of another edit within the same second."""
+        return self.source_to_code(self._data, self.get_filename(fullname))
+
+
+@contextmanager
+def _no_bytecode() -> Generator[None]:
+    """Keeps files that the code imports from leaving bytecode behind."""
+    before = sys.dont_write_bytecode
+    sys.dont_write_bytecode = True
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = before

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
-from llmvc.core.diff import ABSENT, Change
+from llmvc.core.diff import ABSENT
 from llmvc.core.release import Release
 
 if TYPE_CHECKING:
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from llmvc.app.history import Log, Shown
     from llmvc.app.measuring import Measured
     from llmvc.app.migrating import Migrated
+    from llmvc.app.review import Diff
     from llmvc.app.revisions import Resolved
     from llmvc.app.shipping import Shipped
 
@@ -65,17 +66,17 @@ def shown(found: "Shown") -> dict[str, Any]:
     return {**members, "release": release(item) if item else None}
 
 
-def diff(old: "Resolved", new: "Resolved", changes: tuple[Change, ...]) -> dict[str, Any]:
+def diff(found: "Diff") -> dict[str, Any]:
     """Returns the changes; a side that is absent has no member."""
     listed: list[dict[str, Any]] = []
-    for change in changes:
+    for change in found.changes:
         entry: dict[str, Any] = {"section": change.section, "path": list(change.path)}
         if change.old is not ABSENT:
             entry["old"] = plain(change.old)
         if change.new is not ABSENT:
             entry["new"] = plain(change.new)
         listed.append(entry)
-    return {"old": resolved(old), "new": resolved(new), "changes": listed}
+    return {"old": resolved(found.old), "new": resolved(found.new), "changes": listed}
 
 
 def moved(done: "Moved", *, dry_run: bool) -> dict[str, Any]:

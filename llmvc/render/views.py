@@ -12,11 +12,12 @@ from llmvc.core.version import Version
 from llmvc.render.text import paint, table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from llmvc.app.appending import Moved
     from llmvc.app.history import Log, Shown
     from llmvc.app.prepush import Checked
+    from llmvc.app.review import Diff
     from llmvc.app.revisions import Resolved
     from llmvc.app.versioning import BundleState, Committed, EnvironmentState
     from llmvc.core.report import Estimate, MetricVerdict, Report, Verdict
@@ -196,20 +197,27 @@ def checked(item: "Checked") -> str:
     return f"{head}\n{verdict(item.report, item.verdict, colored=False)}"
 
 
-def diff(old: "Resolved", new: "Resolved", changes: tuple[Change, ...], *, colored: bool) -> str:
+def diff(found: "Diff", *, colored: bool) -> str:
     """Shows changes by section; texts as unified lines."""
-    lines = [f"{old.label} {short(old.bundle.digest)} -> {new.label} {short(new.bundle.digest)}"]
+    lines = [f"{_named(found.old)} -> {_named(found.new)}"]
     section = ""
-    for change in changes:
+    for change in found.changes:
         if change.section != section:
             section = change.section
             lines.append(f"{section}")
-        lines += _change(change, colored=colored)
+        lines += _change(change, found.texts, colored=colored)
     return "\n".join(lines)
 
 
-def _change(change: Change, *, colored: bool) -> list[str]:
-    old, new = change.old, change.new
+def _named(one: "Resolved") -> str:
+    """Returns a version's label with its digest, unless the label is the digest already."""
+    digest = short(one.bundle.digest)
+    return one.label if one.label.endswith(digest) else f"{one.label} {digest}"
+
+
+def _change(change: Change, texts: "Mapping[str, str]", *, colored: bool) -> list[str]:
+    sides = (change.old, change.new)
+    old, new = (texts.get(side, side) if isinstance(side, str) else side for side in sides)
     if (
         isinstance(old, str)
         and isinstance(new, str)

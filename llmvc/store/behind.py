@@ -39,16 +39,35 @@ def behind(
         bundle: look at this bundle only.
         env: look at this environment only.
     """
+    late = standing(repo, bundle)[1]
+    return tuple(item for item in late if env in (None, item.env))
+
+
+def standing(
+    repo: Repository, bundle: str | None = None
+) -> tuple[dict[tuple[str, str], str], tuple[Behind, ...]]:
+    """Returns the newest commit of every chain, and those a remote is ahead of, from one listing.
+
+    Args:
+        repo: the repository.
+        bundle: look at this bundle only.
+    """
     refs = repo.backend.refs.under(ENV_PREFIX.rstrip("/"), TRACKING.rstrip("/"))
+    heads: dict[tuple[str, str], str] = {}
     found: list[Behind] = []
-    for ref, theirs in refs.items():
+    for ref, oid in refs.items():
         remote, middle, rest = ref.removeprefix(TRACKING).rpartition("/env/")
-        name = env_of(f"{ENV_PREFIX}{rest}") if ref.startswith(TRACKING) and middle else None
-        if name is None or bundle not in (None, name[0]) or env not in (None, name[1]):
+        is_copy = ref.startswith(TRACKING) and bool(middle)
+        name = env_of(f"{ENV_PREFIX}{rest}" if is_copy else ref)
+        if name is None or bundle not in (None, name[0]):
+            continue
+        if not is_copy:
+            heads[name] = oid
             continue
         local = refs.get(f"{ENV_PREFIX}{rest}")
-        if local and (local == theirs or is_ancestor(repo.git, theirs, local)):
+        if local and (local == oid or is_ancestor(repo.git, oid, local)):
             continue
-        diverged = local is not None and not is_ancestor(repo.git, local, theirs)
-        found.append(Behind(*name, remote, local, theirs, diverged))
-    return tuple(sorted(found, key=lambda item: (item.bundle, item.env, item.remote)))
+        diverged = local is not None and not is_ancestor(repo.git, local, oid)
+        found.append(Behind(*name, remote, local, oid, diverged))
+    order = sorted(found, key=lambda item: (item.bundle, item.env, item.remote))
+    return dict(sorted(heads.items())), tuple(order)

@@ -159,15 +159,12 @@ class Repository:
         """Returns the releases of one environment."""
         return EnvChain(self.backend, bundle, env)
 
-    def heads(self, bundle: str | None = None) -> dict[tuple[str, str], str]:
-        """Returns the newest commit of every chain by its bundle and environment, sorted."""
-        prefix = f"{ENV_PREFIX}{bundle}" if bundle else ENV_PREFIX.rstrip("/")
-        refs = self.backend.refs.under(prefix)
-        return dict(sorted((name, oid) for ref, oid in refs.items() if (name := env_of(ref))))
-
     def environments(self, bundle: str | None = None) -> tuple[tuple[str, str], ...]:
         """Returns bundle and environment of every chain, sorted."""
-        return tuple(self.heads(bundle))
+        prefix = f"{ENV_PREFIX}{bundle}" if bundle else ENV_PREFIX.rstrip("/")
+        return tuple(
+            sorted(name for ref in self.backend.refs.under(prefix) if (name := env_of(ref)))
+        )
 
     def last(self, bundle: str) -> LastSeen | None:
         """Returns this worktree's last commit or checkout of a bundle, if it still counts."""

@@ -51,3 +51,15 @@ def test_a_file_that_is_not_there_is_made_again(ruled, cli):
     (repo.root / RULES).unlink()
     cli("checkout", newer)
     assert (repo.root / RULES).read_text() == "Be kind.\n"
+
+
+def test_a_changed_text_asset_is_shown_as_text(repo, cli):
+    manifest = repo.root / "prompts/support/bundle.yaml"
+    repo.write("prompts/support/rules.md", "be kind\nbe brief\n")
+    manifest.write_text(manifest.read_text() + "assets: [rules.md]\n")
+    cli("commit", "-m", "rules")
+    repo.write("prompts/support/rules.md", "be kind\nbe quick\n")
+    shown = cli("diff").out
+    assert "-be brief" in shown
+    assert "+be quick" in shown
+    assert [change["section"] for change in cli.json("diff")["changes"]] == ["assets"]

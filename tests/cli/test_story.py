@@ -108,6 +108,15 @@ def test_diff_shows_sections_and_text_and_ends_as_asked(repo, cli):
     assert change["path"] == ["messages", 0, "content"]
 
 
+def test_diff_names_each_side_as_it_was_asked_for_and_each_digest_once(ready, cli):
+    cli("promote", "prod")
+    first, second = (cli.digest(f"support@prod{back}")[:15] for back in ("~1", ""))
+    head = cli("diff", "support@prod~1", "support@prod").out.splitlines()[0]
+    assert head == f"support@prod~1 {first} -> support@prod {second}"
+    head = cli("diff", f"support@{first}", "support").out.splitlines()[0]
+    assert head == f"support@{first} -> support {second}"
+
+
 def test_checkout_refuses_to_lose_edits_unless_forced(ready, cli):
     path = ready.root / "prompts/support/system.md"
     ready.prompt("An edit that was never committed.")

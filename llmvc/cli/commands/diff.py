@@ -2,7 +2,7 @@
 
 import click
 
-from llmvc.app import versioning
+from llmvc.app import review
 from llmvc.cli import options
 from llmvc.cli.output import current
 from llmvc.render import asjson, views
@@ -23,12 +23,13 @@ def command(*, old: str | None, new: str | None, exit_code: bool, as_json: bool)
               llmvc diff support@prod support
               llmvc diff support@prod~1 support@prod --exit-code
     """  # noqa: D301
-    left, right, changes = versioning.diff(options.workspace(), old, new)
+    found = review.diff(options.workspace(), old, new)
     out = current()
     if as_json:
-        out.json("diff/1", asjson.diff(left, right, changes))
-    elif changes:
-        out.data(views.diff(left, right, changes, colored=out.colored))
+        out.json("diff/1", asjson.diff(found))
+    elif found.changes:
+        out.data(views.diff(found, colored=out.colored))
     else:
-        out.talk(f"{left.label} and {right.label} are the same bundle, {left.bundle.digest[:15]}")
-    return 1 if changes and exit_code else 0
+        same = found.old.bundle.digest[:15]
+        out.talk(f"{found.old.label} and {found.new.label} are the same bundle, {same}")
+    return 1 if found.changes and exit_code else 0

@@ -169,6 +169,22 @@ def test_a_command_must_be_words(tmp_path, command):
 # --- python
 
 
+def test_an_edit_of_the_same_second_and_size_is_what_runs(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    for word in ("one", "two"):
+        (tmp_path / "mine.py").write_text(f"def f(request): return '{word}'")
+        os.utime(tmp_path / "mine.py", (1_700_000_000, 1_700_000_000))
+        assert ask(make("python", tmp_path, {"function": "mine.py:f"})).output == word
+
+
+def test_loading_code_leaves_no_bytecode_in_the_working_tree(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    (tmp_path / "helper_beside_mine.py").write_text("WORD = 'x'")
+    source = "import helper_beside_mine as h\ndef f(request): return h.WORD"
+    assert ask(python(tmp_path, source)).output == "x"
+    assert {path.name for path in tmp_path.iterdir()} == {"mine.py", "helper_beside_mine.py"}
+
+
 def python(folder, source, *, mode="chat", **options):
     (folder / "mine.py").write_text(source)
     return make("python", folder, {"function": "mine.py:f", **options}, mode=mode)
