@@ -109,7 +109,11 @@ def stored(ws: Workspace, comparison: Comparison) -> Measured | None:
         return None
     looks = evidence.looks_taken(report, reports)
     verdict = evidence.judge(report, comparison.suite.suite, looks_taken=looks)
-    return Measured(report, verdict, f"stored evidence, report {digest.short(report.digest)}")
+    note = f"stored evidence, report {digest.short(report.digest)}"
+    if report.application is not None:
+        loose = " with loose edits" if report.application.get("dirty") else ""
+        note += f", of the application at {report.application.get('commit')}{loose}"
+    return Measured(report, verdict, note)
 
 
 def measure(job: Job, progress: OnProgress) -> Measured:

@@ -9,7 +9,7 @@ from llmvc.app.measuring import Measured
 from llmvc.app.releasing import Exceptions
 from llmvc.app.versioning import Committed
 from llmvc.app.workspace import Workspace
-from llmvc.errors import ConfigError, UsageError
+from llmvc.errors import ConfigError, LlmvcError, UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,11 @@ def migrate(
         measured = measuring.evaluate(
             ws, name, env=env, choices=choices, on_estimate=on_estimate, progress=progress
         )
+    except LlmvcError as err:
+        if not choices.dry_run:
+            kept = f"{manifest.path} names the new model and is committed as a version"
+            err.hint = "; ".join(filter(None, (err.hint, f"{kept}: llmvc checkout takes it back")))
+        raise
     finally:
         if choices.dry_run:
             versioning.replace_file(ws, manifest.path, before)

@@ -75,8 +75,8 @@ def _judged(ws: Workspace, blank: Checked, comparison: Comparison, progress: OnP
     if done is not None:
         return _stopped(blank, done, hook)
     code = comparison.code_to_run()
-    if code and not _checked_out(ws, blank.commit):
-        return _not_measured(blank, f"{code} would run, and HEAD is not this commit and clean")
+    if code and (obstacle := _not_here(ws, blank.commit)):
+        return _not_measured(blank, f"{code} would run, and {obstacle}")
     choices = Choices(max_usd=hook.max_usd, max_seconds=hook.max_seconds)
     with job.prepared(ws, comparison, choices) as prepared:
         expected = prepared.expected
@@ -107,5 +107,8 @@ def _stopped(blank: Checked, done: Measured, hook: "Hook") -> Checked:
     return found
 
 
-def _checked_out(ws: Workspace, commit: str) -> bool:
-    return ws.repo.root is not None and ws.repo.source().commit == commit and ws.is_clean()
+def _not_here(ws: Workspace, commit: str) -> str:
+    """Says why the working tree is not exactly what is pushed; empty if it is."""
+    if ws.repo.root is None or ws.repo.source().commit != commit:
+        return "this commit is not checked out"
+    return "" if ws.is_clean() else "the working tree has edits or files that are not committed"

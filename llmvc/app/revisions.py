@@ -156,7 +156,8 @@ def _served(ws: Workspace, revision: Revision) -> Resolved:
 def _at(tips: tuple[Tip, ...], revision: Revision, label: str) -> Tip:
     if revision.back:
         if revision.back >= len(tips):
-            raise NotFoundError(f"{label} has only {len(tips)} releases", hint=f"llmvc log {label}")
+            has = f"{len(tips)} release{'' if len(tips) == 1 else 's'}"
+            raise NotFoundError(f"{label} has only {has}", hint=f"llmvc log {label}")
         return tips[-1 - revision.back]
     moment = parse_time(revision.at)
     before = [tip for tip in tips if parse_time(tip.release.time) <= moment]

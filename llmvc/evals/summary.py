@@ -14,6 +14,7 @@ import numpy as np
 
 from llmvc.core.report import ARMS, CaseRuns, Estimate, Run
 from llmvc.core.suite import Metric, Suite
+from llmvc.gate.words import count
 from llmvc.stats import paired, ratio, samples
 from llmvc.stats.samples import Arm, FloatArray, Groups
 
@@ -202,7 +203,7 @@ def _collect(
             )
         empty = sum(not row for row in rows[arm])
         if unknown:
-            problems.append(f"{what} is not known for {unknown} runs of the {arm}")
+            problems.append(f"{what} is not known for {count(unknown, 'run')} of the {arm}")
         elif empty:
             problems.append(
                 f"{empty} of {len(cases)} cases have no usable run of the {arm}: "

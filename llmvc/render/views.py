@@ -9,6 +9,7 @@ from llmvc.core.diff import ABSENT, Change
 from llmvc.core.digest import short
 from llmvc.core.release import Release
 from llmvc.core.version import Version
+from llmvc.gate.words import count
 from llmvc.render.text import paint, table
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ def _failed(report: "Report") -> list[str]:
         for run in getattr(case, arm)
         if run.error is not None
     ]
-    return [f"  {len(errors)} runs have an error, such as {errors[0]}"] if errors else []
+    return [f"  {count(len(errors), 'run')} with an error, such as {errors[0]}"] if errors else []
 
 
 def _metric_row(
@@ -309,14 +310,13 @@ def pushed(done: "PushResult") -> str:
 
 def fetched(done: "FetchResult") -> str:
     """Shows what a fetch brought."""
-    lines = [f"{done.remote}: {len(done.moved)} refs moved"]
+    lines = [f"{done.remote}: {count(len(done.moved), 'ref')} moved"]
     lines += [f"  {item.ref.removeprefix('refs/llmvc/')}" for item in done.moved]
     lines += [f"  PROBLEM {item.ref}: {item.what}\n    -> {item.hint}" for item in done.notices]
     for item in done.diverged:
         name = f"{item.bundle}/{item.env}"
-        lines.append(
-            f"  {name}  DIVERGED: the remote does not have {len(item.ours)} releases of ours"
-        )
+        ours = count(len(item.ours), "release")
+        lines.append(f"  {name}  DIVERGED: the remote does not have {ours} of ours")
         lines += _winner(item.winner, name)
     return "\n".join(lines)
 

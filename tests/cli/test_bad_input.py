@@ -55,7 +55,7 @@ NAMES = [
     (("resolve", "support@b3:0000"), "b3:0000", 2),
     (("resolve", "support@b3:xyz"), "b3:xyz", 2),
     (("resolve", "support@git:no-such-branch"), "no-such-branch", 4),
-    (("resolve", "support@prod~7"), "support@prod has only 1 releases", 4),
+    (("resolve", "support@prod~7"), "support@prod has only 1 release\n", 4),
     (("resolve", "support@prod@{yesterday}"), "yesterday", 2),
     (("resolve", "Support"), "'Support'", 2),
     (("resolve", "../etc"), "'../etc'", 2),

@@ -127,7 +127,7 @@ def test_code_runs_only_where_head_is_the_pushed_commit_and_clean(place):
     place.repo.write("notes.txt", "work in progress")
     dirty = place.push()
     assert (dirty.code, place.count()) == (0, 0)
-    assert "not measured: provider fake would run" in dirty.said
+    assert "not measured: provider fake would run, and the working tree has edits" in dirty.said
     assert "llmvc eval support@git:" in dirty.said
 
 
@@ -138,7 +138,7 @@ def test_the_pushed_commit_is_read_and_not_the_working_tree(place):
     place.repo.prompt("Say it well.")
     place.repo.save("better")
     old = place.push("origin", f"{worse}:refs/heads/old")
-    assert "not measured" in old.said
+    assert "not measured: provider fake would run, and this commit is not checked out" in old.said
     assert worse[:10] in old.said
     good = place.push("origin", "side")
     assert "verdict: pass" in good.said

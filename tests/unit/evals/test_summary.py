@@ -163,7 +163,7 @@ def test_a_case_without_a_usable_run_makes_the_metric_undefined(arm):
 def test_an_output_that_could_not_be_scored_makes_the_metric_undefined():
     cases = drawn(40)
     first = replace(cases[0], candidate=(run(0, 1.0), run(1, None)))
-    assert the([first, *cases[1:]]).reason == "quality is not known for 1 runs of the candidate"
+    assert the([first, *cases[1:]]).reason == "quality is not known for 1 run of the candidate"
 
 
 def test_a_metric_of_unknown_scorers_is_undefined():
@@ -248,7 +248,7 @@ def test_an_unknown_cost_makes_the_metric_undefined():
     runs = cases[0].candidate
     first = replace(cases[0], candidate=(replace(runs[0], cost_usd=None), *runs[1:]))
     found = the([first, *cases[1:]], COST)
-    assert found.reason == "cost is not known for 1 runs of the candidate"
+    assert found.reason == "cost is not known for 1 run of the candidate"
     assert found.estimate is None
 
 
