@@ -6,6 +6,7 @@ any, so that this ref alone can be pushed and served.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from llmvc.app.revisions import Resolved
 from llmvc.app.workspace import Workspace
@@ -13,9 +14,11 @@ from llmvc.core import digest, release
 from llmvc.core.bundle import parts
 from llmvc.core.digest import Digest
 from llmvc.core.release import Move, Release
-from llmvc.core.report import Verdict
 from llmvc.errors import NotFoundError, RefMoved
 from llmvc.store.chain import EnvChain, Tip
+
+if TYPE_CHECKING:
+    from llmvc.core.report import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class Moved:
     release: Release
     written: bool
     suite_note: str = ""
-    verdict: Verdict | None = None
+    verdict: "Verdict | None" = None
     pushed: str = ""
 
 

@@ -12,9 +12,9 @@ from typing import Final
 
 import numpy as np
 
+from llmvc.core.plural import count
 from llmvc.core.report import ARMS, CaseRuns, Estimate, Run
 from llmvc.core.suite import Metric, Suite
-from llmvc.gate.words import count
 from llmvc.stats import paired, ratio, samples
 from llmvc.stats.samples import Arm, FloatArray, Groups
 

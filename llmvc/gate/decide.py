@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from llmvc.core.plural import count
 from llmvc.core.report import Estimate, MetricVerdict, Verdict
 from llmvc.core.suite import Metric, Suite
 from llmvc.gate import words
@@ -79,10 +80,10 @@ def _blocked(
             "give the suite a metric with a margin and gate: true",
         )
     if failures > 0:
-        runs = words.count(failures, "run")
+        runs = count(failures, "run")
         return f"{runs} failed and have no output", "run llmvc eval again; finished runs are kept"
     if looks_taken > suite.looks:
-        looks = words.count(suite.looks, "look")
+        looks = count(suite.looks, "look")
         return (
             f"this is look {looks_taken} at one question and the suite plans {looks}",
             "add cases: a suite with more evidence is a new question",

@@ -13,10 +13,10 @@ from math import log, sqrt
 from statistics import NormalDist
 from typing import Final
 
+from llmvc.core.plural import count
 from llmvc.core.report import Estimate
 from llmvc.core.suite import Case, Metric, Suite
 from llmvc.errors import Inconclusive
-from llmvc.gate import words
 from llmvc.gate.settle import LEAST_CASES, LEAST_COST_UNITS
 
 LEAST_GROUPS: Final = 15
@@ -47,8 +47,8 @@ def refuse_hopeless(
     n, units = len(cases), effective_number(case.group for case in cases)
     if n < LEAST_CASES:
         raise Inconclusive(
-            f"{words.count(n, 'case')} cannot pass: at least {LEAST_CASES} are needed",
-            hint=f"add {words.count(LEAST_CASES - n, 'case')} to the suite",
+            f"{count(n, 'case')} cannot pass: at least {LEAST_CASES} are needed",
+            hint=f"add {count(LEAST_CASES - n, 'case')} to the suite",
         )
     if units < LEAST_GROUPS:
         raise Inconclusive(

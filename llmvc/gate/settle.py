@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from math import ceil, log
 from typing import Final
 
+from llmvc.core.plural import count
 from llmvc.core.report import Estimate
 from llmvc.core.suite import Metric, Suite
-from llmvc.gate import words
 
 POWER: Final = 0.8
 LEAST_CASES: Final = 20
@@ -36,8 +36,8 @@ def settle(
         if cases is not None:
             wanted.append(cases)
     if wanted:
-        more = words.count(_round_up(max(wanted)), "more case")
-        advice.insert(0, f"about {more} at {words.count(suite.runs, 'run')} would settle it")
+        more = count(_round_up(max(wanted)), "more case")
+        advice.insert(0, f"about {more} at {count(suite.runs, 'run')} would settle it")
     elif not advice and any(estimate.reason is None for _, estimate in rows):
         advice.append(
             "more cases of this kind hardly settle it: the difference is too near the rule"

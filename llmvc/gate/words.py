@@ -4,11 +4,6 @@ from llmvc.core.report import Estimate
 from llmvc.core.suite import Metric
 
 
-def count(n: int, noun: str) -> str:
-    """Returns `1 run`, `2 runs`."""
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
-
-
 def margin(metric: Metric) -> str:
     """Says what a metric is held against beside a baseline; empty if it is not."""
     if metric.kind == "score":

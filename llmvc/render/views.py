@@ -7,9 +7,9 @@ from llmvc.core import canon
 from llmvc.core.bundle import SECTIONS
 from llmvc.core.diff import ABSENT, Change
 from llmvc.core.digest import short
+from llmvc.core.plural import count
 from llmvc.core.release import Release
 from llmvc.core.version import Version
-from llmvc.gate.words import count
 from llmvc.render.text import paint, table
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 import click
 
-from llmvc.app import releasing
+from llmvc.app import rollback
 from llmvc.cli import options
 from llmvc.cli.moved import show
 from llmvc.core.names import Revision
@@ -36,7 +36,7 @@ def command(
     text, env = options.revision_and_env(where, "[REV] ENV")
     revision = Revision.parse(text or "")
     named = text if revision.kind != "worktree" else None
-    moved = releasing.rollback(
+    moved = rollback.rollback(
         options.workspace(actor),
         revision.bundle,
         named,
