@@ -8,9 +8,9 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from math import isinf
-from typing import NoReturn
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Final, NoReturn
 
 import rfc8785
 
@@ -45,12 +45,7 @@ def decode(data: bytes) -> Json:
     """
     try:
         text = data.decode("utf-8")
-        value: Json = json.loads(
-            text,
-            object_pairs_hook=_object,
-            parse_constant=_refuse_constant,
-            parse_float=_float,
-        )
+        value: Json = _DECODER.decode(text)
     except UnicodeDecodeError as err:
         raise FormatError(f"not UTF-8 at byte {err.start}") from err
     except RecursionError as err:
@@ -76,24 +71,25 @@ def _check(value: Json, depth: int) -> None:
         raise FormatError(f"nested deeper than {MAX_DEPTH} levels")
     if isinstance(value, dict):
         for item in value.values():
-            _check(item, depth + 1)
+            if type(item) not in _HARMLESS:
+                _check(item, depth + 1)
     elif isinstance(value, list | tuple):
         for item in value:
-            _check(item, depth + 1)
+            if type(item) not in _HARMLESS:
+                _check(item, depth + 1)
     elif isinstance(value, float):
         # NaN passes here and is refused by rfc8785 itself; the decoder lets none in.
-        if abs(value) >= MAX_EXACT and (isinf(value) or value.is_integer()):
+        if abs(value) >= MAX_EXACT and (math.isinf(value) or value.is_integer()):
             raise FormatError(f"number {value!r} is beyond 2**53 and would not be read back")
     elif isinstance(value, int) and not isinstance(value, bool) and abs(value) >= MAX_EXACT:
         raise FormatError(f"number {value} is beyond 2**53 and would not be read back")
 
 
-def _object(pairs: Iterable[tuple[str, Json]]) -> dict[str, Json]:
-    result: dict[str, Json] = {}
-    for key, value in pairs:
-        if key in result:
-            raise ValueError(f"duplicate key {key!r}")
-        result[key] = value
+def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    result = dict(pairs)
+    if len(result) < len(pairs):
+        twice = next(key for key, n in Counter(key for key, _ in pairs).items() if n > 1)
+        raise ValueError(f"duplicate key {twice!r}")
     return result
 
 
@@ -106,3 +102,12 @@ def _float(text: str) -> float:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON number")
+
+
+# One decoder for all: making one costs as much as reading a small record.
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_object, parse_constant=_refuse_constant, parse_float=_float
+)
+
+# What `_check` has nothing to say about, nor anything inside it.
+_HARMLESS: Final = frozenset((str, bool, type(None)))
