@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from llmvc.app.workspace import Workspace
 from llmvc.errors import ConfigError, NotFoundError, UsageError
+from llmvc.store.source import changed_between
 
 if TYPE_CHECKING:
     from llmvc.files.config import Config
@@ -85,12 +86,11 @@ def changed(ws: Workspace, remote: str, push: Push) -> tuple[Changed, ...]:
     from llmvc.files import config  # noqa: PLC0415 (other repositories pay nothing)
 
     base = ws.repo.pushed_base(commit, push.remote_oid, remote)
-    before = ws.repo.files_at(base) if base else None
-    found: list[str] = []
-    for path in config.matching(files, config.bundle_globs(files)):
-        folder = str(PurePosixPath(path).parent)
-        if files.tree_id(folder) != (before.tree_id(folder) if before else None):
-            found.append(path)
+    found = [
+        path
+        for path in config.matching(files, config.bundle_globs(files))
+        if changed_between(files, base, str(PurePosixPath(path).parent))
+    ]
     if not found:
         return ()
     whole = config.load_config(files)  # slow, so only where something changed

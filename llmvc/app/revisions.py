@@ -55,18 +55,6 @@ def resolve(ws: Workspace, text: str) -> Resolved:
     )
 
 
-def served(ws: Workspace, bundle: str, env: str) -> Release:
-    """Returns the newest release of an environment, from one read.
-
-    Raises:
-        NotFoundError: nothing was released there.
-    """
-    tip = ws.repo.chain(bundle, env).tip()
-    if tip is None:
-        raise unreleased(ws, bundle, env)
-    return tip.release
-
-
 def unreleased(ws: Workspace, bundle: str, env: str) -> NotFoundError:
     """Returns the error for an environment without releases, naming those that have some."""
     known = [f"{name}@{other}" for name, other in ws.repo.environments()]

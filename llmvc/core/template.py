@@ -18,8 +18,6 @@ from llmvc.errors import FormatError
 if TYPE_CHECKING:
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-ENGINES = ("simple", "jinja2", "none")
-
 _SLOT = re.compile(r"\\\{\{|\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}|\{\{")
 
 
