@@ -10,19 +10,18 @@
 - The statistic falls as the mean under test rises, so the interval and the test always agree.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import copysign, inf, sqrt
-from typing import Final
+from typing import Final, Protocol, Self
 
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
+from llmvc.stats.roots import crossing
 from llmvc.stats.samples import FloatArray
 
 _DECIMALS: Final = 12
 _AT: Final = 1e-14
-_CLOSE: Final = 1e-12
 _STEPS: Final = 200
 
 
@@ -49,7 +48,7 @@ class Sample:
     high: float
 
     @classmethod
-    def of(cls, values: FloatArray, *, low: float = -1.0, high: float = 1.0) -> "Sample":
+    def of(cls, values: FloatArray, *, low: float = -1.0, high: float = 1.0) -> Self:
         """Counts the values, rounded to 12 decimals so that rounding noise makes no difference."""
         points, counts = np.unique(np.round(values, _DECIMALS), return_counts=True)
         weights = counts.astype(np.float64)
@@ -67,10 +66,9 @@ class Sample:
         gap = self.mean - m
         if abs(gap) <= _AT:
             return 0.0
-        end = m - self.low if gap > 0 else self.high - m
-        if end <= 0:
+        if (m - self.low if gap > 0 else self.high - m) <= 0:
             return copysign(inf, gap)
-        return gap / sqrt(self._variance_at(m, copysign(end, gap)) / self.n)
+        return gap / sqrt(self.variance_at(m) / self.n)
 
     def guarded(self, m: float) -> float:
         """Returns the statistic that decides: the score with the variance guard."""
@@ -89,26 +87,84 @@ class Sample:
         left, right = self.low + inset, self.high - inset
         low, high = self.low, self.high
         if left < self.mean and self.score(left) > critical:
-            low = _crossing(lambda m: self.score(m) - critical, left, self.mean)
+            low = crossing(lambda m: self.score(m) - critical, left, self.mean)
         if right > self.mean and self.score(right) < -critical:
-            high = _crossing(lambda m: self.score(m) + critical, self.mean, right)
+            high = crossing(lambda m: self.score(m) + critical, self.mean, right)
         half = critical * sqrt(self.variance / self.n)
         return max(self.low, min(low, self.mean - half)), min(
             self.high, max(high, self.mean + half)
         )
 
-    def _variance_at(self, m: float, end: float) -> float:
+    def variance_at(self, m: float) -> float:
         """Returns the variance about `m` of the most likely distribution with that mean.
 
-        With `x = d - m` scaled so that the end of the support opposite to the mean lies at -1,
-        the weights are p = 1 / (n (1 + lam x)); what they leave of 1 lies on that end point.
+        Args:
+            m: the mean, strictly inside the support.
         """
-        x = (self.points - m) / end
-        lam = _tilt(x, self.counts)
+        x, lam, end = self._tilted(m)
         p = self.counts / (self.n * (1.0 + lam * x))
         # lam * sum(p x) equals 1 - sum(p) without the cancellation that made a false fail of it.
         missing = max(0.0, lam * float(p @ x))
         return end * end * (float(p @ np.square(x)) + missing)
+
+    def _tilted(self, m: float) -> tuple[FloatArray, float, float]:
+        """Returns `x`, `lam` and `end`, which describe that distribution.
+
+        With `x = (d - m) / end`, so that the end of the support opposite to the mean lies at -1,
+        the weights are p = 1 / (n (1 + lam x)); what they leave of 1 lies on that end point.
+        """
+        gap = self.mean - m
+        end = m - self.low if gap > 0 else m - self.high
+        x = (self.points - m) / end
+        return x, _tilt(x, self.counts) if abs(gap) > _AT else 0.0, end
+
+
+class RatioSample(Sample):
+    """The same, with the likelihood ratio for a statistic: more power for few, low-noise scores."""
+
+    __slots__ = ()
+
+    def score(self, m: float) -> float:
+        """Returns the signed root of the empirical likelihood ratio, 2 sum(log(1 + lam x)).
+
+        Args:
+            m: the mean under test, inside the support.
+
+        Source: A. B. Owen, Biometrika 75 (1988), 237-249; here an end of the support may have mass.
+        """
+        gap = self.mean - m
+        if abs(gap) <= _AT:
+            return 0.0
+        if (m - self.low if gap > 0 else self.high - m) <= 0:
+            return copysign(inf, gap)
+        x, lam, _ = self._tilted(m)
+        return copysign(sqrt(max(0.0, 2.0 * float(self.counts @ np.log1p(lam * x)))), gap)
+
+
+class Evidence(Protocol):
+    """What a test of a mean needs to know."""
+
+    @property
+    def n(self) -> int:
+        """Units, at least 2."""
+        ...
+
+    @property
+    def mean(self) -> float:
+        """The estimate."""
+        ...
+
+    def score(self, m: float) -> float:
+        """Returns the statistic for the mean `m`."""
+        ...
+
+    def guarded(self, m: float) -> float:
+        """Returns the statistic that decides."""
+        ...
+
+    def interval(self, critical: float) -> tuple[float, float]:
+        """Returns the means whose deciding statistic is within `critical` of 0."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,51 +215,106 @@ def el_score(
         The test with n - 1 degrees of freedom; undefined for fewer than 2 units and for values
         that are not finite or outside the support.
     """
-    n = len(d)
-    if reason := _unusable(d, -bound, bound):
-        return ScoreTest(n, alpha, reason=reason)
-    sample = Sample.of(d, low=-bound, high=bound)
-    critical = student_quantile(1.0 - alpha, n - 1)
-    low, high = sample.interval(critical)
-    t_fail = sample.guarded(0.0)
+    if reason := unusable(d, -bound, bound):
+        return ScoreTest(len(d), alpha, reason=reason)
+    return evaluate(Sample.of(d, low=-bound, high=bound), margin=margin, alpha=alpha)
+
+
+def el_ratio(
+    d: FloatArray, *, margin: float | None = None, alpha: float = 0.05, bound: float = 1.0
+) -> ScoreTest:
+    """Tests as `el_score` does, by the likelihood ratio in place of the score.
+
+    It passes unchanged low-noise scores with fewer cases. The price is rare harm: with 30 cases and
+    a margin of 0.05 it passes up to 22% of candidates that lose one case in 20 wholly.
+
+    Args:
+        d: differences, candidate minus baseline, shape (units,), each within `bound` of 0.
+        margin: the largest drop that may pass, in (0, bound); None tests no margin.
+        alpha: one-sided level; the interval has level 1 - 2 * alpha.
+        bound: the support is [-bound, bound].
+
+    Returns:
+        The test, of which `t_pass` and `t_fail` have the variance guard too.
+    """
+    if reason := unusable(d, -bound, bound):
+        return ScoreTest(len(d), alpha, reason=reason)
+    return evaluate(RatioSample.of(d, low=-bound, high=bound), margin=margin, alpha=alpha)
+
+
+def evaluate(evidence: Evidence, *, margin: float | None, alpha: float) -> ScoreTest:
+    """Returns the test of a margin and of no change, with n - 1 degrees of freedom.
+
+    Args:
+        evidence: what is tested.
+        margin: the largest drop that may pass; None tests no margin.
+        alpha: one-sided level; the interval has level 1 - 2 * alpha.
+    """
+    df = evidence.n - 1
+    critical = student_quantile(1.0 - alpha, df)
+    low, high = evidence.interval(critical)
+    t_fail = evidence.guarded(0.0)
     low, high = _agree(low, high, 0.0, t_fail, critical)
     t_pass = score_pass = p_pass = None
     if margin is not None:
-        t_pass, score_pass = sample.guarded(-margin), sample.score(-margin)
-        p_pass = student_tail(-t_pass, n - 1)
+        t_pass, score_pass = evidence.guarded(-margin), evidence.score(-margin)
+        p_pass = student_tail(-t_pass, df)
         low, high = _agree(low, high, -margin, t_pass, critical)
     return ScoreTest(
-        n=n,
+        n=evidence.n,
         alpha=alpha,
-        estimate=sample.mean,
+        estimate=evidence.mean,
         low=low,
         high=high,
         t_pass=t_pass,
         t_fail=t_fail,
         score_pass=score_pass,
-        score_fail=sample.score(0.0),
+        score_fail=evidence.score(0.0),
         p_pass=p_pass,
-        p_fail=student_tail(t_fail, n - 1),
+        p_fail=student_tail(t_fail, df),
     )
 
 
 def el_mean(
-    values: FloatArray, *, alpha: float = 0.05, low: float = 0.0, high: float = 1.0
+    values: FloatArray,
+    *,
+    floor: float | None = None,
+    alpha: float = 0.05,
+    low: float = 0.0,
+    high: float = 1.0,
 ) -> ScoreTest:
-    """Returns the mean of one arm with its interval; no hypothesis is tested.
+    """Returns the mean of one arm with its interval, held against a floor if there is one.
 
     Args:
         values: one number a unit, shape (units,).
+        floor: what the mean must reach, inside the support; `t_pass` and `t_fail` are the
+            statistic there, `p_pass` is small above it and `p_fail` below.
         alpha: one-sided level; the interval has level 1 - 2 * alpha.
         low: lower end of the support.
         high: upper end of the support.
     """
     n = len(values)
-    if reason := _unusable(values, low, high):
+    if reason := unusable(values, low, high):
         return ScoreTest(n, alpha, reason=reason)
     sample = Sample.of(values, low=low, high=high)
-    bottom, top = sample.interval(student_quantile(1.0 - alpha, n - 1))
-    return ScoreTest(n, alpha, estimate=sample.mean, low=bottom, high=top)
+    critical = student_quantile(1.0 - alpha, n - 1)
+    bottom, top = sample.interval(critical)
+    t = p_pass = p_fail = None
+    if floor is not None:
+        t = sample.guarded(floor)
+        bottom, top = _agree(bottom, top, floor, t, critical)
+        p_pass, p_fail = student_tail(-t, n - 1), student_tail(t, n - 1)
+    return ScoreTest(
+        n,
+        alpha,
+        estimate=sample.mean,
+        low=bottom,
+        high=top,
+        t_pass=t,
+        t_fail=t,
+        p_pass=p_pass,
+        p_fail=p_fail,
+    )
 
 
 def student_quantile(level: float, df: int) -> float:
@@ -216,8 +327,16 @@ def student_tail(t: float, df: int) -> float:
     return float(stdtr(df, t))
 
 
-def _unusable(values: FloatArray, low: float, high: float) -> str | None:
-    if len(values) < 2:
+def unusable(values: FloatArray, low: float, high: float, *, least: int = 2) -> str | None:
+    """Returns why values cannot be tested on the support given; None if they can.
+
+    Args:
+        values: one number a unit, shape (units,).
+        low: lower end of the support.
+        high: upper end of the support.
+        least: how many units the test needs.
+    """
+    if len(values) < least:
         return f"{len(values)} cases have no spread to judge by"
     slack = 1e-9 * (high - low)
     bad = ~((values >= low - slack) & (values <= high + slack))
@@ -258,23 +377,3 @@ def _tilt(x: FloatArray, counts: FloatArray) -> float:
             return step
         lam = step
     return lam
-
-
-def _crossing(f: Callable[[float], float], low: float, high: float) -> float:
-    """Returns where the falling function `f` crosses 0 between `low` and `high` (Ridders)."""
-    at_low, at_high, last = f(low), f(high), inf
-    while True:
-        middle = (low + high) / 2
-        at_middle = f(middle)
-        root = sqrt(at_middle * at_middle - at_low * at_high)
-        if not root:
-            return middle
-        new = middle + (middle - low) * at_middle / root
-        if abs(new - last) <= _CLOSE or high - low <= _CLOSE:
-            return new
-        at_new, last = f(new), new
-        for point, value in sorted(((middle, at_middle), (new, at_new))):
-            if value > 0 and point > low:
-                low, at_low = point, value
-            elif value <= 0 and point < high:
-                high, at_high = point, value

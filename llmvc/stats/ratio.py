@@ -77,19 +77,22 @@ def cost_ratio(
     )
 
 
-def mean_cost(candidate: FloatArray, groups: Groups, *, alpha: float = 0.05) -> TotalTest:
+def mean_cost(
+    candidate: FloatArray, groups: Groups, *, limit: float | None = None, alpha: float = 0.05
+) -> TotalTest:
     """Returns the mean cost of one arm with its interval, made on the logarithm.
 
     Args:
         candidate: mean cost of each case, shape (cases,), at least 0.
         groups: which cases belong together.
+        limit: the largest mean that may pass, in the unit of the costs; None tests no limit.
         alpha: one-sided level, halved here for up to 100 units.
     """
     level = cost_level(groups, alpha)
     if reason := groups.refusal() or refusal(groups, ("candidate", candidate)):
         return TotalTest(level, reason=reason)
     mean = float(candidate.mean())
-    return _log_test(mean, candidate / mean - 1.0, groups, limit=None, level=level)
+    return _log_test(mean, candidate / mean - 1.0, groups, limit=limit, level=level)
 
 
 def cost_level(groups: Groups, alpha: float) -> float:

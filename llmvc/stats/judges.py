@@ -1,0 +1,201 @@
+"""What a judge's scores are worth: correcting them by human labels, and noticing a changed judge.
+
+- A judge's errors shrink or fake differences between arms; human labels on both arms' answers to
+  some of the cases correct for that, and the judge's scores of the other cases add precision.
+- The correction counts its own uncertainty as the EL-score test does, so that few disagreements
+  among the labelled cases never look like certainty.
+- Below 100 labels the correction is not trusted: the human labels alone are tested.
+- Anchors are frozen answers judged again; a judge that scores them otherwise has drifted.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import copysign, inf, sqrt
+from typing import Final, Literal
+
+import numpy as np
+
+from llmvc.stats.paired import Sample, ScoreTest, el_score, evaluate, student_quantile, unusable
+from llmvc.stats.roots import crossing
+from llmvc.stats.samples import LEAST_CASES, FloatArray
+
+LEAST_LABELS: Final = 100
+"""Labelled cases from which on the judge's scores are used besides."""
+LEAST_ANCHORS: Final = 60
+SAME_WITHIN: Final = 0.05
+SAME_ALPHA: Final = 0.05
+DRIFT_ALPHA: Final = 0.01
+_LEAST_OTHERS: Final = 2
+_AT: Final = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class Corrected:
+    """The test of a judged difference, corrected by human labels.
+
+    Attributes:
+        test: the test; its `n` counts the labelled cases.
+        judged: the mean difference as the judge reports it; None where `test` has a reason.
+        weight: how far the judge's scores of the other cases count, in [0, 1]; None where the
+            human labels were tested alone.
+    """
+
+    test: ScoreTest
+    judged: float | None = None
+    weight: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """Whether a judge still scores the anchors as it did.
+
+    Attributes:
+        state: "equivalent": the mean change is within 0.05; "drift": it is not 0; else "unknown".
+        n: how many anchors were judged.
+        estimate: mean change, new minus reference; None where `reason` says why.
+        low: lower bound of it at the level of `state`.
+        high: upper bound.
+        reason: why nothing can be said; None if something can.
+    """
+
+    state: Literal["equivalent", "drift", "unknown"]
+    n: int
+    estimate: float | None = None
+    low: float | None = None
+    high: float | None = None
+    reason: str | None = None
+
+
+def corrected(
+    human: Sequence[float | None],
+    judged: FloatArray,
+    *,
+    margin: float | None = None,
+    alpha: float = 0.05,
+) -> Corrected:
+    """Tests the mean difference that people see, with the judge's help.
+
+    Args:
+        human: difference by human labels of both arms, candidate minus baseline, one a case, in
+            [-1, 1]; None for a case without labels. The labelled cases are a random choice.
+        judged: the judge's difference, shape (cases,), in [-1, 1].
+        margin: the largest drop that may pass, in (0, 1); None tests no margin.
+        alpha: one-sided level; the interval has level 1 - 2 * alpha.
+
+    Returns:
+        The test with n - 1 degrees of freedom for n labelled cases; undefined for fewer than 20.
+
+    Source: A. N. Angelopoulos, J. C. Duchi and T. Zrnic, PPI++ (arXiv 2311.01453), for the estimate
+    and its weight; the variance of the labelled part is that of the EL-score test instead.
+    """
+    labelled = np.array([value is not None for value in human], dtype=np.bool_)
+    labels = np.array([value for value in human if value is not None], dtype=np.float64)
+    n = len(labels)
+    reason: str | None = unusable(labels, -1.0, 1.0) or unusable(judged, -1.0, 1.0)
+    if n < LEAST_CASES:
+        reason = f"{n} labelled cases are too few: at least {LEAST_CASES} are needed"
+    if reason:
+        return Corrected(ScoreTest(n, alpha, reason=reason))
+    mean, others = float(judged.mean()), judged[~labelled]
+    if n < LEAST_LABELS or len(others) < _LEAST_OTHERS:
+        return Corrected(el_score(labels, margin=margin, alpha=alpha), mean)
+    weight = _weight(labels, judged[labelled], others)
+    rest = labels - weight * judged[labelled]
+    evidence = _Mixed(
+        rest=Sample.of(rest, low=-1.0 - weight, high=1.0 + weight),
+        shift=weight * float(others.mean()),
+        variance=weight * weight * float(others.var(ddof=1)) / len(others),
+    )
+    return Corrected(evaluate(evidence, margin=margin, alpha=alpha), mean, weight)
+
+
+def drift(reference: FloatArray, new: FloatArray) -> Drift:
+    """Compares a judge's verdicts on the anchors with those of its reference run.
+
+    A judge that has not changed is said to have drifted in at most 2% of the checks.
+
+    Args:
+        reference: verdicts of the reference run, shape (anchors,), in [0, 1].
+        new: verdicts on the same anchors now.
+    """
+    change = new - reference
+    n = len(change)
+    if n < LEAST_ANCHORS:
+        few = f"{n} anchors are too few: at least {LEAST_ANCHORS} are needed"
+        return Drift("unknown", n, reason=few)
+    if reason := unusable(change, -1.0, 1.0):
+        return Drift("unknown", n, reason=reason)
+    sample = Sample.of(change)
+    strict = student_quantile(1.0 - DRIFT_ALPHA, n - 1)
+    usual = student_quantile(1.0 - SAME_ALPHA, n - 1)
+    if sample.guarded(-SAME_WITHIN) > usual and sample.guarded(SAME_WITHIN) < -usual:
+        return Drift("equivalent", n, sample.mean, *sample.interval(usual))
+    if abs(sample.guarded(0.0)) > strict:
+        return Drift("drift", n, sample.mean, *sample.interval(strict))
+    return Drift("unknown", n, sample.mean, *sample.interval(usual))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Mixed:
+    """The evidence of labelled and other cases together.
+
+    Attributes:
+        rest: what the judge leaves to the people, y - weight * f over the labelled cases.
+        shift: weight * the mean of f over the other cases.
+        variance: the variance of `shift`.
+    """
+
+    rest: Sample
+    shift: float
+    variance: float
+
+    @property
+    def n(self) -> int:
+        """Labelled cases."""
+        return self.rest.n
+
+    @property
+    def mean(self) -> float:
+        """The estimate, cut at the ends of the support."""
+        return max(-1.0, min(self._center, 1.0))
+
+    def score(self, m: float) -> float:
+        """Returns the statistic for the mean `m`."""
+        return self._statistic(m, 0.0)
+
+    def guarded(self, m: float) -> float:
+        """Returns the statistic with the variance of the labelled part at least as observed."""
+        return self._statistic(m, self.rest.variance)
+
+    def interval(self, critical: float) -> tuple[float, float]:
+        """Returns the means whose deciding statistic is within `critical` of 0."""
+        center, inset = self._center, 1e-9
+        left, right = self.rest.low + self.shift + inset, self.rest.high + self.shift - inset
+        low, high = -1.0, 1.0
+        if left < center and self.guarded(left) > critical:
+            low = crossing(lambda m: self.guarded(m) - critical, left, center)
+        if right > center and self.guarded(right) < -critical:
+            high = crossing(lambda m: self.guarded(m) + critical, center, right)
+        return min(1.0, max(-1.0, low)), max(-1.0, min(1.0, high))
+
+    @property
+    def _center(self) -> float:
+        return self.rest.mean + self.shift
+
+    def _statistic(self, m: float, least: float) -> float:
+        gap, place = self._center - m, m - self.shift
+        if abs(gap) <= _AT:
+            return 0.0
+        if not self.rest.low < place < self.rest.high:
+            return copysign(inf, gap)
+        variance = max(self.rest.variance_at(place), least)
+        return gap / sqrt(self.variance + variance / self.n)
+
+
+def _weight(labels: FloatArray, judged: FloatArray, others: FloatArray) -> float:
+    """Returns the weight of the judge's scores that makes the variance least (as in PPI++)."""
+    spread = float(np.concatenate([judged, others]).var(ddof=1))
+    if not spread:
+        return 0.0
+    common = float(np.mean((labels - labels.mean()) * (judged - judged.mean())))
+    return min(1.0, max(0.0, common / ((1.0 + len(labels) / len(others)) * spread)))
