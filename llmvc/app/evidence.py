@@ -6,7 +6,9 @@
 - The stored verdict is not trusted: the gate judges the stored estimates again.
 """
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
+from typing import Final
 
 from llmvc.app.workspace import Workspace
 from llmvc.core import digest
@@ -15,6 +17,10 @@ from llmvc.core.report import Report, Verdict, looks
 from llmvc.core.suite import Dataset, Suite, added_cases
 from llmvc.core.version import contest_key, question_key
 from llmvc.errors import GateBlocked, Inconclusive, IntegrityError, NotFoundError
+from llmvc.gate.level import Standing
+
+# A canonical report names its candidate once so; its runs are a list under the same name.
+_CANDIDATE: Final = re.compile(rb'"candidate":"(b3:[0-9a-f]{64})"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +90,44 @@ def covering(reports: tuple[Report, ...]) -> Report | None:
     return found[0] if found else None
 
 
-def looks_taken(report: Report, reports: tuple[Report, ...]) -> int:
-    """Counts the looks behind a report."""
-    return looks(item for item in reports if item.digest in leaves(report))
+def standing(report: Report, reports: tuple[Report, ...], tried: int = 1) -> Standing:
+    """Returns where a report stands: its look among all on its question, and the candidates tried.
+
+    Args:
+        report: the report.
+        reports: all on its question.
+        tried: candidates known today; a report knows those of its own day.
+    """
+    own = leaves(report)
+    ended = looks(item for item in reports if item.digest in own)
+    return Standing(
+        look=sum(ended),
+        merged=len(ended) > 1,
+        tried=max(tried, report.tried),
+        made_at=report.alpha,
+    )
 
 
-def judge(report: Report, suite: Suite, *, looks_taken: int) -> Verdict:
+def tried(ws: Workspace, question: Question) -> int:
+    """Counts the candidates tried on a question's baseline and suite, its own included."""
+    found = {question.candidate}
+    for data in ws.repo.versions.about(question.contest):
+        match = _CANDIDATE.search(data)
+        if match is not None:
+            found.add(digest.parse(match[1].decode("ascii")))
+    return len(found)
+
+
+def judge(
+    report: Report, suite: Suite, where: Standing, *, cleared: frozenset[str] = frozenset()
+) -> Verdict:
     """Judges stored estimates by a suite's rules; arithmetic only.
+
+    Args:
+        report: the evidence.
+        suite: the rules.
+        where: which look it is, and how many candidates were tried.
+        cleared: cases whose severe failure a person accepts.
 
     Raises:
         IntegrityError: the report was made by another suite.
@@ -103,13 +140,22 @@ def judge(report: Report, suite: Suite, *, looks_taken: int) -> Verdict:
         report.estimates,
         suite,
         has_baseline=report.baseline is not None,
-        looks_taken=looks_taken,
         failures=report.failures("candidate") + report.failures("baseline"),
+        standing=where,
+        cleared=cleared,
     )
 
 
-def find(ws: Workspace, question: Question, suite: Suite) -> tuple[Report, Verdict]:
+def find(
+    ws: Workspace, question: Question, suite: Suite, *, cleared: frozenset[str] = frozenset()
+) -> tuple[Report, Verdict]:
     """Returns the report that answers a question, and its verdict.
+
+    Args:
+        ws: the workspace.
+        question: what is asked.
+        suite: the rules.
+        cleared: cases whose severe failure a person accepts.
 
     Raises:
         Inconclusive: there is none, or several that were not merged.
@@ -126,7 +172,40 @@ def find(ws: Workspace, question: Question, suite: Suite) -> tuple[Report, Verdi
             f"{len(reports)} reports on {question} are not merged",
             hint=f"merge them: llmvc eval {question.bundle} --merge-only",
         )
-    return report, judge(report, suite, looks_taken=looks_taken(report, reports))
+    where = standing(report, reports, tried(ws, question))
+    return report, judge(report, suite, where, cleared=cleared)
+
+
+def golden(question: Question, suite: Suite) -> Question | None:
+    """Returns the same question against the suite's pinned version; None if there is none to ask.
+
+    A first release, and one whose environment serves the pinned version, asks it already.
+    """
+    pinned = suite.golden
+    if pinned is None or pinned in (question.candidate, question.baseline):
+        return None
+    return None if question.baseline is None else replace(question, baseline=pinned)
+
+
+def demand_no_severe(report: Report, suite: Suite, cleared: frozenset[str]) -> None:
+    """Goes on only if no new severe failure waits for a person to look at it.
+
+    Raises:
+        Inconclusive: one does.
+    """
+    gating = {metric.name for metric in suite.metrics if metric.gate}
+    waiting = sorted(
+        case
+        for estimate in report.estimates
+        if estimate.metric in gating
+        for case in estimate.cases.get("severe", ())
+        if case not in cleared
+    )
+    if waiting:
+        raise Inconclusive(
+            f"case {waiting[0]} failed severely and never did under the baseline",
+            hint="look at it; if it is no such failure: --clear-severe with the ids, and --reason",
+        )
 
 
 def demand_no_fail(ws: Workspace, question: Question, suite: Suite) -> None:
@@ -138,7 +217,7 @@ def demand_no_fail(ws: Workspace, question: Question, suite: Suite) -> None:
         GateBlocked: one does.
     """
     for report in reports_on(ws, question):
-        alone = judge(report, suite, looks_taken=1)
+        alone = judge(report, suite, Standing(report.look, made_at=report.alpha))
         if alone.verdict == "fail":
             raise GateBlocked(
                 f"report {digest.short(report.digest)} on the same question says fail: "

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llmvc import __version__
+from llmvc.app import evidence
 from llmvc.app.evidence import Question
 from llmvc.app.revisions import Resolved
 from llmvc.app.workspace import Workspace
 from llmvc.core import digest
 from llmvc.core.bundle import Bundle, parts
 from llmvc.core.digest import Digest
-from llmvc.core.report import Report
+from llmvc.core.report import CaseRuns, Report
 from llmvc.errors import ConfigError, NotFoundError
 from llmvc.evals import plan, runner
 from llmvc.evals.budget import CallEstimate, Limits
@@ -138,7 +139,21 @@ class Job:
         Raises:
             ConfigError: it had to stop at a limit; finished runs are in the cache.
         """
+        from llmvc.evals import reports  # noqa: PLC0415 (loads numpy)
+
         loaded = self.comparison.suite
+        tried = evidence.tried(self.ws, self.comparison.question)
+
+        def decided(cases: tuple[CaseRuns, ...], stage: int) -> bool:
+            return reports.decided(
+                cases,
+                loaded.suite,
+                stage,
+                has_baseline=self.comparison.baseline is not None,
+                plan=self.planned,
+                tried=tried,
+            )
+
         result = runner.run(
             self.arms,
             loaded.cases,
@@ -151,14 +166,13 @@ class Job:
             fresh=self.choices.fresh,
             folder=self.ws.root / loaded.folder,
             planned=self.planned,
+            decided=decided,
         )
         if result.stopped is not None:
             raise ConfigError(
                 f"stopped: {result.stopped}; {result.called} calls were made and are kept",
                 hint="raise the limit and run it again, it goes on from here",
             )
-        from llmvc.evals import reports  # noqa: PLC0415 (loads numpy, after the calls)
-
         report = reports.assemble(
             result,
             loaded.suite,
@@ -168,6 +182,7 @@ class Job:
             data=loaded.data,
             actor=self.ws.actor,
             tool=f"llmvc {__version__}",
+            tried=tried,
         )
         return report, result
 

@@ -22,11 +22,14 @@ from llmvc.app.job import (
 from llmvc.app.workspace import Workspace
 from llmvc.core import digest
 from llmvc.core.bundle import Bundle
+from llmvc.core.digest import Digest
 from llmvc.core.report import Report, Verdict
 from llmvc.core.suite import Suite
 from llmvc.errors import ConfigError, Inconclusive, IntegrityError, NotFoundError
 from llmvc.evals.budget import CallEstimate
 from llmvc.evals.runner import RunResult
+from llmvc.gate import level
+from llmvc.gate.level import Standing
 
 if TYPE_CHECKING:
     from llmvc.files.config import Config
@@ -41,12 +44,20 @@ class Measured:
         verdict: what the gate says of it.
         note: what else a person should know.
         result: what the runner did; None where a stored report answered.
+        golden: the same candidate against the suite's pinned version; None if it is not asked.
     """
 
     report: Report | None
     verdict: Verdict | None
     note: str = ""
     result: RunResult | None = None
+    golden: "Measured | None" = None
+
+    @property
+    def outcome(self) -> str | None:
+        """The worst verdict on the questions asked; None if none was."""
+        found = {item.verdict.verdict for item in (self, self.golden) if item and item.verdict}
+        return next((one for one in ("fail", "inconclusive", "pass") if one in found), None)
 
 
 def default_environment(config: "Config") -> str:
@@ -89,16 +100,62 @@ def evaluate(
         return Measured(None, None, f"{where} serves {candidate.label} already: nothing to compare")
     loaded = ws.suite_of(candidate.name, choices.suite)
     comparison = Comparison(candidate, where, baseline, loaded, config)
+    done = _answer(ws, comparison, choices, on_estimate, progress)
+    pinned = evidence.golden(comparison.question, loaded.suite)
+    if pinned is None or pinned.baseline is None:
+        return done
+    against = replace(comparison, env="the pinned version", baseline=_bundle(ws, pinned.baseline))
+    return replace(done, golden=_answer(ws, against, choices, on_estimate, progress))
+
+
+def _bundle(ws: Workspace, wanted: Digest) -> Bundle:
+    """Reads a stored bundle.
+
+    Raises:
+        NotFoundError: it is not in this clone.
+    """
+    data = ws.repo.versions.read(wanted)
+    if data is None:
+        raise NotFoundError(
+            f"the suite's golden version {digest.short(wanted)} is not in this clone",
+            hint="run llmvc fetch, or correct golden in the suite",
+        )
+    return Bundle.from_bytes(data)
+
+
+def _answer(
+    ws: Workspace,
+    comparison: Comparison,
+    choices: Choices,
+    on_estimate: OnEstimate,
+    progress: OnProgress,
+) -> Measured:
+    """Returns the stored answer to a comparison, or measures it."""
     if choices.merge_only:
         return _united(ws, comparison)
     known = stored(ws, comparison)
     if known is not None and not choices.fresh:
         return known
+    if known is not None and known.report is not None:
+        _check_looks_left(known.report, comparison.suite.suite)
     with prepared(ws, comparison, choices) as job:
         on_estimate(comparison, job.expected)
         if choices.dry_run:
             return Measured(None, None, "dry run: nothing was called")
         return measure(job, progress)
+
+
+def _check_looks_left(report: Report, suite: Suite) -> None:
+    """Goes on only if one more measurement of an answered question could decide anything.
+
+    Raises:
+        Inconclusive: it could not, whatever it brought.
+    """
+    if report.look >= len(suite.looks.at):
+        raise Inconclusive(
+            f"report {digest.short(report.digest)} answers this, and the suite plans no more looks",
+            hint="calling again would prove nothing: add cases, or plan looks in the suite",
+        )
 
 
 def stored(ws: Workspace, comparison: Comparison) -> Measured | None:
@@ -107,9 +164,10 @@ def stored(ws: Workspace, comparison: Comparison) -> Measured | None:
     report = evidence.covering(reports)
     if report is None or report.failures("candidate") + report.failures("baseline"):
         return None
-    looks = evidence.looks_taken(report, reports)
-    verdict = evidence.judge(report, comparison.suite.suite, looks_taken=looks)
+    where = evidence.standing(report, reports, evidence.tried(ws, comparison.question))
+    verdict = evidence.judge(report, comparison.suite.suite, where)
     note = f"stored evidence, report {digest.short(report.digest)}"
+    note += _stricter(comparison.suite.suite, where)
     if report.application is not None:
         loose = " with loose edits" if report.application.get("dirty") else ""
         note += f", of the application at {report.application.get('commit')}{loose}"
@@ -126,7 +184,9 @@ def measure(job: Job, progress: OnProgress) -> Measured:
     store_report(job.ws, job.comparison, report)
     done = _united(job.ws, job.comparison)
     calls = f"{result.called} calls, {result.reused} reused, ${result.cost_usd:.4f}"
-    return replace(done, note=f"{done.note}: {calls}", result=result)
+    if result.saved:
+        calls += f"; decided at look {result.look} of {result.looks}: {result.saved} calls saved"
+    return replace(done, note=f"{calls}\n{done.note}", result=result)
 
 
 def served_bundle(ws: Workspace, bundle: str, env: str) -> Bundle | None:
@@ -160,7 +220,8 @@ def gate(ws: Workspace, prefix: str, *, recompute: bool = False) -> Measured:
     question = Question(report.bundle, report.candidate, report.baseline, report.suite)
     reports = evidence.reports_on(ws, question)
     covering = evidence.covering(reports)
-    verdict = evidence.judge(report, suite, looks_taken=evidence.looks_taken(report, reports))
+    where = evidence.standing(report, reports, evidence.tried(ws, question))
+    verdict = evidence.judge(report, suite, where)
     if covering is not None and covering.digest != report.digest:
         return Measured(report, verdict, f"superseded by report {digest.short(covering.digest)}")
     return Measured(report, verdict)
@@ -181,16 +242,24 @@ def _united(ws: Workspace, comparison: Comparison) -> Measured:
         report = merge(reports, suite)
         file_report(ws, question, report)
         reports = (*reports, report)
-    looks = evidence.looks_taken(report, reports)
-    verdict = evidence.judge(report, suite, looks_taken=looks)
-    return Measured(report, verdict, f"report {digest.short(report.digest)}")
+    where = evidence.standing(report, reports, evidence.tried(ws, question))
+    verdict = evidence.judge(report, suite, where)
+    told = f"report {digest.short(report.digest)}{_stricter(suite, where)}"
+    return Measured(report, verdict, told)
+
+
+def _stricter(suite: Suite, where: Standing) -> str:
+    """Says how candidates tried before make a verdict stricter; empty if they do not."""
+    said = level.note(suite, where)
+    return f"\n{said}" if said else ""
 
 
 def _check_estimates(report: Report, suite: Suite) -> None:
     """Checks the stored estimates against the per-case scores; an undefined one claims nothing."""
-    from llmvc.evals.summary import summarize  # noqa: PLC0415 (loads numpy)
+    from llmvc.evals.summary import Design, summarize  # noqa: PLC0415 (loads numpy)
 
-    derived = {item.metric: asdict(item) for item in summarize(report.cases, suite)}
+    design = Design(report.alpha, report.seed, report.planned)
+    derived = {item.metric: asdict(item) for item in summarize(report.cases, suite, design)}
     for stored in report.estimates:
         for name, value in asdict(stored).items() if stored.reason is None else ():
             right = derived.get(stored.metric, {}).get(name)

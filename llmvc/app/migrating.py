@@ -74,7 +74,7 @@ def migrate(
     finally:
         if choices.dry_run:
             versioning.replace_file(ws, manifest.path, before)
-    passed = measured.verdict is not None and measured.verdict.verdict == "pass"
+    passed = measured.outcome == "pass"
     if promote_to is None or not passed or choices.dry_run:
         return Migrated(committed, measured, None)
     moved = releasing.promote(

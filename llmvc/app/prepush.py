@@ -99,7 +99,7 @@ def _not_measured(blank: Checked, why: str) -> Checked:
 def _stopped(blank: Checked, done: Measured, hook: "Hook") -> Checked:
     """Returns what was found, and whether it stops the push."""
     found = replace(blank, report=done.report, verdict=done.verdict, note=done.note)
-    verdict = done.verdict.verdict if done.verdict else ""
+    verdict = done.outcome or ""
     if verdict == "fail":
         return replace(found, blocks=1)
     if verdict == "inconclusive" and hook.on_inconclusive == "block":

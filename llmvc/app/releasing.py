@@ -33,12 +33,14 @@ class Exceptions:
         accept_suite: digest (or its start) of a suite that may replace the one in force.
         accept_inconclusive: whether an inconclusive report may do; shown as UNPROVEN.
         again: whether a digest that was rolled back may return.
+        clear_severe: cases whose new severe failure was looked at and is accepted.
     """
 
     reason: str | None = None
     accept_suite: str | None = None
     accept_inconclusive: bool = False
     again: bool = False
+    clear_severe: frozenset[str] = frozenset()
 
 
 def promote(
@@ -76,10 +78,10 @@ def promote(
     note = _check_suite(ws, place, loaded, exceptions.accept_suite)
     current = place.serving
     question = Question(candidate.name, candidate.bundle.digest, current, loaded.suite.digest)
-    report, verdict = evidence.find(ws, question, loaded.suite)
-    proven = _check_verdict(report, verdict, policy, exceptions)
-    if not proven:
-        evidence.demand_no_fail(ws, question, loaded.suite)
+    report, verdict, proven = _evidence(ws, question, loaded.suite, policy, exceptions)
+    golden = evidence.golden(question, loaded.suite)
+    if golden is not None:
+        proven = _evidence(ws, golden, loaded.suite, policy, exceptions)[2] and proven
     baseline = revisions.released_bundle(place.chain, place.tip) if place.tip else None
     move = Move(
         kind=release.kind_of_promotion(baseline, candidate.bundle),
@@ -88,7 +90,7 @@ def promote(
         source=source,
         time=ws.time,
         actor=ws.actor,
-        reason=exceptions.reason,
+        reason=_reason(exceptions),
         suite=loaded.suite.digest,
         report=report.digest,
         proven=proven,
@@ -215,6 +217,35 @@ def _check_suite(ws: Workspace, place: Place, loaded: "LoadedSuite", accepted: s
         f"{digest.short(tip.release.suite)}, and changes more than adding cases",
         hint=f"if that is meant: --accept-suite {digest.short(suite.digest)}",
     )
+
+
+def _reason(exceptions: Exceptions) -> str | None:
+    """Returns the reason that stands in the release, with the cases that were cleared."""
+    if not exceptions.clear_severe:
+        return exceptions.reason
+    listed = ", ".join(sorted(exceptions.clear_severe))
+    return f"{exceptions.reason} (severe failures cleared: {listed})"
+
+
+def _evidence(
+    ws: Workspace, question: Question, suite: Suite, policy: Policy, exceptions: Exceptions
+) -> tuple[Report, Verdict, bool]:
+    """Returns the report on a question, its verdict, and whether it proves a release.
+
+    Raises:
+        GateBlocked: it says fail.
+        Inconclusive: there is none, or it cannot tell.
+        UsageError: what goes beyond it needs a reason.
+    """
+    cleared = exceptions.clear_severe
+    if cleared and not exceptions.reason:
+        raise UsageError("--clear-severe needs a reason", hint="--reason '…'")
+    report, verdict = evidence.find(ws, question, suite, cleared=cleared)
+    proven = _check_verdict(report, verdict, policy, exceptions)
+    if not proven:
+        evidence.demand_no_severe(report, suite, cleared)
+        evidence.demand_no_fail(ws, question, suite)
+    return report, verdict, proven
 
 
 def _check_verdict(

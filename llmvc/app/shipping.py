@@ -52,7 +52,7 @@ def ship(
     measured = measuring.evaluate(
         ws, committed.name, env=env, choices=choices, on_estimate=on_estimate, progress=progress
     )
-    failed = measured.verdict is not None and measured.verdict.verdict != "pass"
+    failed = measured.outcome not in (None, "pass")
     if failed or choices.dry_run:
         return Shipped(committed, measured)
     moved = releasing.promote(

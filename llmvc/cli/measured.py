@@ -1,15 +1,17 @@
 """How a measurement is shown; eval, gate, migrate and ship share it."""
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from llmvc.app.measuring import Measured
 from llmvc.cli.output import Output
 from llmvc.render import asjson, views
+
+if TYPE_CHECKING:
+    from llmvc.app.measuring import Measured
 
 EXITS: Final = {"pass": 0, "fail": 1, "inconclusive": 3}
 
 
-def show(out: Output, done: Measured, *, as_json: bool) -> None:
+def show(out: Output, done: "Measured", *, as_json: bool) -> None:
     """Prints the estimates and the verdict."""
     if as_json:
         out.json("eval/1", asjson.measured(done))
@@ -19,8 +21,11 @@ def show(out: Output, done: Measured, *, as_json: bool) -> None:
             out.talk(views.reasons(done.report, done.verdict))
     if done.note:
         out.talk(done.note)
+    if done.golden is not None and not as_json:
+        out.data("against the pinned version of the suite:")
+        show(out, done.golden, as_json=False)
 
 
-def exit_code(done: Measured) -> int:
+def exit_code(done: "Measured") -> int:
     """Returns what the command exits with."""
-    return EXITS[done.verdict.verdict] if done.verdict is not None else 0
+    return EXITS[done.outcome] if done.outcome is not None else 0

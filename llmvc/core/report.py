@@ -7,7 +7,7 @@
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -46,12 +46,21 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class CaseRuns:
-    """All runs on one case, by arm; `baseline` is empty where there is none."""
+    """All runs on one case, by arm; `baseline` is empty where there is none.
+
+    Attributes:
+        id: the case's id.
+        group: cases that share a document or conversation; None if it stands alone.
+        candidate: in the order of their numbers.
+        baseline: the same under the baseline.
+        tags: the labels that slices and must-pass rules name, sorted.
+    """
 
     id: str
     group: str | None
     candidate: tuple[Run, ...]
     baseline: tuple[Run, ...] = ()
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,24 +69,35 @@ class Estimate:
 
     Attributes:
         metric: its name.
-        kind: `score`, `cost` or `latency`.
-        baseline: the arm's mean (USD or seconds a case for cost and latency).
+        kind: `severe`, `score`, `cost` or `latency`.
+        baseline: the arm's mean, in the metric's scale; the share of cases with a severe failure,
+            USD a case, or the quantile in seconds for the other kinds.
         candidate: the same of the candidate.
-        estimate: candidate minus baseline for scores, candidate over baseline otherwise.
+        estimate: candidate minus baseline for scores and severe failures, candidate over baseline
+            otherwise.
         low: lower end of the interval of level 1 - 2 * alpha.
         high: its upper end.
         arm_low: lower end of the same interval for the candidate alone.
         arm_high: its upper end.
-        p_pass: one-sided p of "worse by the margin or more"; small means shown to be within.
-        p_fail: one-sided p of "not worse"; small means shown to be worse.
+        p_pass: one-sided p of "at the rule or beyond"; small means shown to be within. The rule is
+            the margin, limit or budget; without a baseline the floor or ceiling.
+        p_fail: one-sided p of "no worse" for scores, else of "within the rule"; small means shown
+            to be worse. Without a baseline, of "at the floor or ceiling, or better".
         t_pass: the statistic behind p_pass.
         t_fail: the statistic behind p_fail.
+        score_pass: `t_pass` without the variance guard.
+        score_fail: `t_fail` without the variance guard.
         alpha: the one-sided level that the interval was made at.
         n: cases that count.
         n_effective: independent units: cases, or the effective number of groups.
-        n_changed: cases whose means differ between the arms.
+        n_worse: cases whose mean is lower under the candidate.
+        n_better: cases whose mean is higher.
         var_case: variance between cases of the true difference.
         var_run: variance that repeated runs add.
+        fixed_low: lower end of the interval for exactly these cases; says nothing about others.
+        fixed_high: its upper end.
+        checks: name -> p of tests that describe and decide nothing.
+        cases: rule -> ids of the cases that break it, sorted: `must_pass`, `severity`, `severe`.
         method: how it was computed.
         reason: why it is undefined; None if it is defined.
     """
@@ -95,14 +115,50 @@ class Estimate:
     p_fail: float | None = None
     t_pass: float | None = None
     t_fail: float | None = None
+    score_pass: float | None = None
+    score_fail: float | None = None
     alpha: float | None = None
     n: int = 0
     n_effective: float | None = None
-    n_changed: int = 0
+    n_worse: int = 0
+    n_better: int = 0
     var_case: float | None = None
     var_run: float | None = None
+    fixed_low: float | None = None
+    fixed_high: float | None = None
+    checks: Mapping[str, float] = field(default_factory=dict)
+    cases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     method: str = ""
     reason: str | None = None
+
+    @property
+    def n_changed(self) -> int:
+        """How many cases differ between the arms."""
+        return self.n_worse + self.n_better
+
+    def in_scale(self, low: float, span: float) -> "Estimate":
+        """Returns an estimate of a score in [0, 1] as one in [low, low + span]."""
+
+        def place(value: float | None) -> float | None:
+            return None if value is None else low + span * value
+
+        def width(value: float | None, by: float = span) -> float | None:
+            return None if value is None else by * value
+
+        return replace(
+            self,
+            baseline=place(self.baseline),
+            candidate=place(self.candidate),
+            arm_low=place(self.arm_low),
+            arm_high=place(self.arm_high),
+            estimate=width(self.estimate),
+            low=width(self.low),
+            high=width(self.high),
+            fixed_low=width(self.fixed_low),
+            fixed_high=width(self.fixed_high),
+            var_case=width(self.var_case, span**2),
+            var_run=width(self.var_run, span**2),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +202,7 @@ class Report:
         baseline: digest compared with; None on a first release.
         suite: digest of the suite.
         seed: seed of everything random in the estimates.
-        cases: sorted by case id.
+        cases: those measured, sorted by case id.
         estimates: one per metric of the suite, in its order.
         verdict: what the gate says of the estimates.
         started: RFC 3339, UTC.
@@ -158,6 +214,12 @@ class Report:
         providers: identities seen: {"arm", "provider", "kind", "model", "fingerprint", "calls"}.
         application: {"commit", "dirty"} where the application itself ran; else None.
         merges: sorted digests of the reports united here; empty for a leaf.
+        look: the planned look, from 1, at which the measurement ended; all of them in a merged
+            report.
+        planned: {"cases", "groups", "largest"}: cases and groups of the whole suite, and cases in
+            the largest group.
+        tried: candidates known to have been tried on this baseline and suite, this one included.
+        alpha: one-sided level of this report's verdict.
     """
 
     bundle: str
@@ -178,6 +240,10 @@ class Report:
     application: Mapping[str, canon.Json] | None = None
     judges: Mapping[str, canon.Json] = field(default_factory=dict)
     merges: tuple[Digest, ...] = ()
+    look: int = 1
+    planned: Mapping[str, int] = field(default_factory=dict)
+    tried: int = 1
+    alpha: float = 0.05
 
     @cached_property
     def data_bytes(self) -> bytes:
@@ -220,7 +286,7 @@ class Report:
                 suite=digest.parse(body["suite"]),
                 seed=body["seed"],
                 cases=tuple(_case(case) for case in body["cases"]),
-                estimates=tuple(Estimate(**item) for item in body["estimates"]),
+                estimates=tuple(_estimate(item) for item in body["estimates"]),
                 verdict=Verdict(
                     verdict["verdict"],
                     verdict["reason"],
@@ -237,13 +303,26 @@ class Report:
                 application=body["application"],
                 judges=body["judges"],
                 merges=tuple(digest.parse(item) for item in body["merges"]),
+                look=body["look"],
+                planned=body["planned"],
+                tried=body["tried"],
+                alpha=body["alpha"],
             )
         except (KeyError, TypeError, AttributeError) as err:
-            raise FormatError(f"report lacks or misspells a member: {err}") from err
+            raise FormatError(
+                f"report lacks or misspells a member: {err}",
+                hint="it was stored by an older llmvc, or made by hand: measure again",
+            ) from err
 
 
 def _case(body: dict[str, Any]) -> CaseRuns:
-    return CaseRuns(body["id"], body["group"], _runs(body["candidate"]), _runs(body["baseline"]))
+    candidate, baseline = _runs(body["candidate"]), _runs(body["baseline"])
+    return CaseRuns(body["id"], body["group"], candidate, baseline, tuple(body["tags"]))
+
+
+def _estimate(body: dict[str, Any]) -> Estimate:
+    cases = {name: tuple(ids) for name, ids in body["cases"].items()}
+    return Estimate(**{**body, "cases": cases})
 
 
 def _runs(rows: Iterable[dict[str, Any]]) -> tuple[Run, ...]:
@@ -253,7 +332,7 @@ def _runs(rows: Iterable[dict[str, Any]]) -> tuple[Run, ...]:
 def _plain(value: Any) -> Any:
     if isinstance(value, CaseRuns):
         runs = {arm: [_run(run) for run in getattr(value, arm)] for arm in ARMS}
-        return {"id": value.id, "group": value.group, **runs}
+        return {"id": value.id, "group": value.group, "tags": list(value.tags), **runs}
     if isinstance(value, Estimate | Verdict):
         return asdict(value)
     if isinstance(value, tuple):
@@ -274,19 +353,21 @@ def _run(run: Run) -> dict[str, canon.Json]:
     }
 
 
-def looks(leaves: Iterable[Report]) -> int:
-    """Counts the looks at one question that a set of measurements amounts to.
+def looks(leaves: Iterable[Report]) -> tuple[int, ...]:
+    """Returns the look at which each measurement of one question ended; their sum is what counts.
 
     A measurement whose runs all stand in another one, such as one that was interrupted and gone on
-    with, is no further look.
+    with, is no further one.
     """
-    distinct = {
-        frozenset(
+    distinct: dict[frozenset[Digest], int] = {}
+    for leaf in leaves:
+        runs = frozenset(
             run.run_id
             for case in leaf.cases
             for run in (*case.candidate, *case.baseline)
             if run.run_id
         )
-        for leaf in leaves
-    }
-    return max(1, sum(not any(one < other for other in distinct) for one in distinct))
+        distinct[runs] = max(leaf.look, distinct.get(runs, 1))
+    return tuple(
+        look for one, look in distinct.items() if not any(one < other for other in distinct)
+    )

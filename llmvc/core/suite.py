@@ -7,19 +7,24 @@
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final, Literal
 
 from llmvc.core import canon, digest
 from llmvc.core.digest import Digest
+from llmvc.core.metric import Metric, Scorer, number
 from llmvc.errors import FormatError
 
 TYPE: Final = "suite/1"
 DATASET: Final = "dataset/1"
 CASE: Final = "case/1"
 
-MetricKind = Literal["score", "cost", "latency"]
+LooksBy = Literal["cases", "runs", "any-time"]
+Beyond = Literal["divide", "new-cases"]
+
+LOOKS_BY: Final[tuple[LooksBy, ...]] = ("cases", "runs", "any-time")
+BEYOND: Final[tuple[Beyond, ...]] = ("divide", "new-cases")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,112 +101,36 @@ class Dataset:
 
 
 @dataclass(frozen=True, slots=True)
-class Scorer:
-    """One way to score an output.
+class Looks:
+    """When a verdict may be read, fixed beforehand.
 
     Attributes:
-        name: unique in the suite; reports carry scores under it.
-        type: such as `equals` or `json-field`.
-        options: what the type needs, such as `value`, `field`, `tolerance`.
-        weight: its share in a metric.
-        negate: whether 1 - score counts.
-        code: digest of the LF bytes of external scorer code; None for built-in types.
+        by: what is added between looks: `cases`, or `runs` of all cases; `any-time` may stop after
+            any case, at a price in power.
+        at: the share of all cases or runs at each look, increasing, the last one 1.
     """
 
-    name: str
-    type: str
-    options: Mapping[str, canon.Json]
-    weight: float = 1.0
-    negate: bool = False
-    code: Digest | None = None
+    by: LooksBy = "cases"
+    at: tuple[float, ...] = (1.0,)
 
     def to_dict(self) -> dict[str, canon.Json]:
         """Returns the JSON form."""
-        return {
-            "name": self.name,
-            "type": self.type,
-            "options": dict(self.options),
-            "weight": self.weight,
-            "negate": self.negate,
-            "code": self.code,
-        }
+        return {"by": self.by, "at": list(self.at)}
 
     @classmethod
-    def from_dict(cls, value: canon.Json) -> "Scorer":
-        """Reads the JSON form."""
-        if not isinstance(value, Mapping) or not isinstance(value.get("options"), Mapping):
-            raise FormatError("suite holds a malformed scorer")
-        options, weight, code = value["options"], value.get("weight"), value.get("code")
-        return cls(
-            name=str(value.get("name")),
-            type=str(value.get("type")),
-            options=options if isinstance(options, Mapping) else {},
-            weight=float(weight) if isinstance(weight, int | float) else 1.0,
-            negate=bool(value.get("negate")),
-            code=None if code is None else digest.parse(code),
-        )
+    def from_dict(cls, value: canon.Json) -> "Looks":
+        """Reads the JSON form.
 
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One number that a release is judged by, and the rule for it.
-
-    Attributes:
-        name: unique in the suite.
-        kind: `score` (in [0, 1], more is better), `cost` (USD) or `latency` (seconds).
-        scorers: names of the scorers whose weighted mean it is; empty for cost and latency.
-        margin: for scores, the largest drop that may pass, absolute, in (0, 1).
-        limit: for cost and latency, the largest allowed ratio to the baseline, above 1.
-        floor: for scores, what a first release must reach.
-        ceiling_usd: for cost, the mean USD a case that a first release must stay below.
-        gate: whether it decides; a metric that does not is only watched.
-    """
-
-    name: str
-    kind: MetricKind
-    scorers: tuple[str, ...] = ()
-    margin: float | None = None
-    limit: float | None = None
-    floor: float | None = None
-    ceiling_usd: float | None = None
-    gate: bool = True
-
-    def to_dict(self) -> dict[str, canon.Json]:
-        """Returns the JSON form."""
-        return {
-            "name": self.name,
-            "kind": self.kind,
-            "scorers": list(self.scorers),
-            "margin": self.margin,
-            "limit": self.limit,
-            "floor": self.floor,
-            "ceiling_usd": self.ceiling_usd,
-            "gate": self.gate,
-        }
-
-    @classmethod
-    def from_dict(cls, value: canon.Json) -> "Metric":
-        """Reads the JSON form."""
-        if not isinstance(value, Mapping) or value.get("kind") not in ("score", "cost", "latency"):
-            raise FormatError("suite holds a malformed metric")
-        kind: MetricKind = (
-            "cost"
-            if value["kind"] == "cost"
-            else "latency"
-            if value["kind"] == "latency"
-            else "score"
-        )
-        scorers = value.get("scorers")
-        return cls(
-            name=str(value.get("name")),
-            kind=kind,
-            scorers=tuple(str(item) for item in scorers) if isinstance(scorers, list) else (),
-            margin=number(value.get("margin")),
-            limit=number(value.get("limit")),
-            floor=number(value.get("floor")),
-            ceiling_usd=number(value.get("ceiling_usd")),
-            gate=bool(value.get("gate")),
-        )
+        Raises:
+            FormatError: it is not a plan of looks.
+        """
+        body = value if isinstance(value, Mapping) else {}
+        names = [str(name) for name in LOOKS_BY]
+        listed, by = body.get("at"), str(body.get("by"))
+        at = tuple(number(one) or 0.0 for one in listed) if isinstance(listed, list) else ()
+        if by not in names or not at:
+            raise FormatError("suite holds malformed looks")
+        return cls(LOOKS_BY[names.index(by)], at)
 
 
 @dataclass(frozen=True)
@@ -214,9 +143,13 @@ class Suite:
         runs: runs per case and arm, at least 1.
         metrics: in the order of the suite file.
         alpha: one-sided error rate of each verdict, in (0, 0.5).
-        looks: how many reports on one question may decide; alpha is divided by it.
+        looks: when a verdict may be read; they share alpha.
         max_age_s: how old a baseline's cached runs may be, in seconds.
         judges: digests of judge bundles.
+        golden: a pinned version that a release is compared with too, so that allowed losses
+            cannot add up unseen; None for no such version.
+        candidates: how many candidates may be tried on one baseline at the full alpha.
+        beyond: what more of them meet: `divide` divides alpha, `new-cases` asks for new cases.
     """
 
     datasets: tuple[Digest, ...]
@@ -224,9 +157,12 @@ class Suite:
     runs: int
     metrics: tuple[Metric, ...]
     alpha: float = 0.05
-    looks: int = 1
+    looks: Looks = Looks()
     max_age_s: int = 86_400
     judges: tuple[Digest, ...] = ()
+    golden: Digest | None = None
+    candidates: int = 10
+    beyond: Beyond = "divide"
 
     def to_bytes(self) -> bytes:
         """Returns the canonical `suite/1` bytes."""
@@ -239,8 +175,11 @@ class Suite:
                 "runs": self.runs,
                 "metrics": [metric.to_dict() for metric in self.metrics],
                 "alpha": self.alpha,
-                "looks": self.looks,
+                "looks": self.looks.to_dict(),
                 "max_age_s": self.max_age_s,
+                "golden": self.golden,
+                "candidates": self.candidates,
+                "beyond": self.beyond,
             }
         )
 
@@ -258,33 +197,35 @@ class Suite:
         """
         body = canon.decode_object(data, TYPE)
         datasets, scorers, metrics = body.get("datasets"), body.get("scorers"), body.get("metrics")
-        judges, runs, looks, age = (
-            body.get("judges"),
-            body.get("runs"),
-            body.get("looks"),
-            body.get("max_age_s"),
-        )
+        judges, golden, beyond = body.get("judges"), body.get("golden"), body.get("beyond")
+        runs, age, candidates = body.get("runs"), body.get("max_age_s"), body.get("candidates")
         if not (
             isinstance(datasets, list) and isinstance(scorers, list) and isinstance(metrics, list)
         ):
             raise FormatError("suite lacks datasets, scorers or metrics")
-        if not (isinstance(runs, int) and isinstance(looks, int) and isinstance(age, int)):
-            raise FormatError("suite lacks runs, looks or max_age_s")
+        if not (isinstance(runs, int) and isinstance(age, int) and isinstance(candidates, int)):
+            raise FormatError(
+                "suite lacks runs, max_age_s or candidates",
+                hint="it was stored by an older llmvc: measure again with the suite file of today",
+            )
         return cls(
             datasets=tuple(digest.parse(item) for item in datasets),
             scorers=tuple(Scorer.from_dict(item) for item in scorers),
             runs=runs,
             metrics=tuple(Metric.from_dict(item) for item in metrics),
             alpha=number(body.get("alpha")) or 0.05,
-            looks=looks,
+            looks=Looks.from_dict(body.get("looks")),
             max_age_s=age,
             judges=tuple(digest.parse(item) for item in judges) if isinstance(judges, list) else (),
+            golden=None if golden is None else digest.parse(golden),
+            candidates=candidates,
+            beyond="new-cases" if beyond == "new-cases" else "divide",
         )
 
 
 def added_cases(old: Suite, new: Suite, datasets: Mapping[Digest, Dataset]) -> int | None:
     """Returns how many cases `new` adds if that is all it changes; None if it changes more."""
-    if Suite.to_bytes(_without_data(old)) != Suite.to_bytes(_without_data(new)):
+    if _without_data(old).to_bytes() != _without_data(new).to_bytes():
         return None
     before = {pair for key in old.datasets for pair in datasets[key].cases}
     after = {pair for key in new.datasets for pair in datasets[key].cases}
@@ -292,18 +233,4 @@ def added_cases(old: Suite, new: Suite, datasets: Mapping[Digest, Dataset]) -> i
 
 
 def _without_data(suite: Suite) -> Suite:
-    return Suite(
-        (),
-        suite.scorers,
-        suite.runs,
-        suite.metrics,
-        suite.alpha,
-        suite.looks,
-        suite.max_age_s,
-        suite.judges,
-    )
-
-
-def number(value: canon.Json) -> float | None:
-    """Returns a JSON number as float; None for anything else."""
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    return replace(suite, datasets=())

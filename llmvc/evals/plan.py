@@ -1,13 +1,16 @@
 """The plan of an eval: which calls it takes, in which order, and under which keys.
 
 - The canonical request of a case is built and hashed once, whatever the number of runs.
-- The order is a seeded shuffle of the cases; within a case the runs of both arms alternate, so
-  that what changes over time at the provider meets both arms alike.
+- The order is a seeded shuffle of the cases, stratified by their tags, groups whole; within a case
+  the runs of both arms alternate, so that what changes over time at the provider meets both alike.
+- The calls fall into stages, one for each planned look.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import ceil
 from pathlib import Path
 from typing import Final, Literal
 
@@ -21,6 +24,8 @@ from llmvc.evals.providers.base import Answer, Call, Provider
 
 ArmName = Literal["candidate", "baseline"]
 APP: Final = "app/1"
+ANY_TIME_STEP: Final = 10
+"""Cases between two looks of an eval that may stop at any time."""
 
 # What a plain model call leaves out, as (member, member in it or none).
 _BEYOND_A_CALL: Final = (
@@ -128,18 +133,36 @@ class Plan:
         cases: in the order of the calls; each with one entry per arm.
         runs: runs per case and arm.
         seed: what the order was drawn with.
+        stages: how far each planned look reaches, as (cases, runs of each).
     """
 
     cases: tuple[tuple[ArmCase, ...], ...]
     runs: int
     seed: int
+    stages: tuple[tuple[int, int], ...]
 
-    def calls(self) -> Iterator[tuple[ArmCase, int]]:
-        """Yields (case on an arm, run number) in the order of the calls."""
-        for at, arms in enumerate(self.cases):
-            for run in range(self.runs):
+    def calls(self, look: int | None = None) -> Iterator[tuple[ArmCase, int]]:
+        """Yields (case on an arm, run number) in the order of the calls.
+
+        Args:
+            look: only what this look adds to the one before it; from 1, None for all of them.
+        """
+        if look is None:
+            for one in range(1, len(self.stages) + 1):
+                yield from self.calls(one)
+            return
+        cases, runs = self.stages[look - 1]
+        old_cases, old_runs = self.stages[look - 2] if look > 1 else (0, 0)
+        for at, arms in enumerate(self.cases[:cases]):
+            for run in range(old_runs if at < old_cases else 0, runs):
                 # Neither arm is always the first to meet a cold cache.
                 yield from ((one, run) for one in (arms if (at + run) % 2 else arms[::-1]))
+
+    @property
+    def size(self) -> dict[str, int]:
+        """Returns the size of the suite; see `Report.planned`."""
+        groups = Counter(_unit(arms[0].case) for arms in self.cases)
+        return {"cases": len(self.cases), "groups": len(groups), "largest": max(groups.values())}
 
 
 def make(arms: Sequence[Arm], cases: Sequence[Case], suite: Suite) -> Plan:
@@ -156,10 +179,48 @@ def make(arms: Sequence[Arm], cases: Sequence[Case], suite: Suite) -> Plan:
     for arm in arms:
         check_measurable(arm)
     seed = seed_of(suite, arms[0].bundle)
-    order = sorted(cases, key=lambda case: digest.of_bytes(f"{seed}/{case.id}".encode()))
+    order = _ordered(cases, seed)
     rows = [(case, case.digest) for case in order]
     planned = [_planned(arm, rows, suite.runs) for arm in arms]
-    return Plan(tuple(zip(*planned, strict=True)), suite.runs, seed)
+    return Plan(tuple(zip(*planned, strict=True)), suite.runs, seed, _stages(order, suite))
+
+
+def _ordered(cases: Sequence[Case], seed: int) -> list[Case]:
+    """Returns the cases shuffled by the seed, so that every look sees each slice in proportion.
+
+    The cases of a group stay together: a look never tears one apart.
+    """
+    units: dict[str, list[Case]] = {}
+    for case in cases:
+        units.setdefault(_unit(case), []).append(case)
+    strata: dict[tuple[str, ...], list[str]] = {}
+    for unit, members in units.items():
+        strata.setdefault(members[0].tags, []).append(unit)
+    places: list[tuple[float, str]] = []
+    for stratum in strata.values():
+        drawn = sorted((digest.of_bytes(f"{seed}/{unit}".encode()), unit) for unit in stratum)
+        for rank, (draw, unit) in enumerate(drawn):
+            shift = int(digest.hex_of(draw)[:12], 16) / 16**12
+            places.append(((rank + shift) / len(drawn), unit))
+    return [case for _, unit in sorted(places) for case in units[unit]]
+
+
+def _stages(order: Sequence[Case], suite: Suite) -> tuple[tuple[int, int], ...]:
+    """Returns how far each look reaches; one that would add nothing is part of the next."""
+    looks, n, runs = suite.looks, len(order), suite.runs
+    if looks.by == "runs":
+        return tuple((n, ceil(round(share * runs, 9))) for share in looks.at)
+    ends = [at for at in range(1, n) if _unit(order[at]) != _unit(order[at - 1])] + [n]
+    if looks.by == "any-time":
+        steps = range(ANY_TIME_STEP, n, ANY_TIME_STEP)
+        wanted = [next(end for end in ends if end >= step) for step in steps]
+        return tuple((end, runs) for end in sorted({*wanted, n}))
+    return tuple((next(end for end in ends if end >= share * n - 1e-9), runs) for share in looks.at)
+
+
+def _unit(case: Case) -> str:
+    """Returns what a case is drawn with: its group, or itself."""
+    return f"case {case.id}" if case.group is None else f"group {case.group}"
 
 
 def seed_of(suite: Suite, candidate: Bundle) -> int:

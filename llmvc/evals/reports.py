@@ -6,7 +6,7 @@
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from llmvc.core import canon, digest
@@ -14,11 +14,13 @@ from llmvc.core.bundle import Bundle
 from llmvc.core.report import CaseRuns, Estimate, Report, Run, Verdict, looks
 from llmvc.core.suite import Suite
 from llmvc.errors import FormatError
-from llmvc.evals.summary import summarize
-from llmvc.gate.decide import decide
+from llmvc.evals.summary import Design, summarize
+from llmvc.gate.decide import INCONCLUSIVE, decide
+from llmvc.gate.level import Standing, level
 
 if TYPE_CHECKING:
     from llmvc.core.digest import Digest
+    from llmvc.evals.plan import Plan
     from llmvc.evals.runner import RunResult
 
 
@@ -32,6 +34,7 @@ def assemble(
     actor: str,
     tool: str,
     data: Sequence[Mapping[str, canon.Json]] = (),
+    tried: int = 1,
 ) -> Report:
     """Makes the report of one eval.
 
@@ -44,8 +47,17 @@ def assemble(
         actor: who measured.
         tool: `llmvc <version>`.
         data: where each dataset lay.
+        tried: candidates tried on this baseline and suite, this one included.
     """
-    estimates, verdict = _judged(result.cases, suite, has_baseline=baseline is not None)
+    standing = _standing(suite, result.look, tried)
+    judged = judge_runs(
+        result.cases,
+        suite,
+        standing,
+        has_baseline=baseline is not None,
+        seed=result.seed,
+        planned=result.planned,
+    )
     return Report(
         bundle=bundle,
         candidate=candidate.digest,
@@ -53,8 +65,8 @@ def assemble(
         suite=suite.digest,
         seed=result.seed,
         cases=result.cases,
-        estimates=estimates,
-        verdict=verdict,
+        estimates=judged.estimates,
+        verdict=judged.verdict,
         started=result.started,
         finished=result.finished,
         actor=actor,
@@ -63,7 +75,87 @@ def assemble(
         data=tuple(data),
         providers=result.providers,
         application=result.application,
+        look=standing.look or 1,
+        planned=result.planned,
+        tried=tried,
+        alpha=judged.alpha,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Estimates, the level that they were made at, and the verdict on them."""
+
+    estimates: tuple[Estimate, ...]
+    alpha: float
+    verdict: Verdict
+
+
+def judge_runs(
+    cases: Sequence[CaseRuns],
+    suite: Suite,
+    standing: Standing,
+    *,
+    has_baseline: bool,
+    seed: int,
+    planned: Mapping[str, int],
+    applications: int = 1,
+) -> Judged:
+    """Estimates and judges runs.
+
+    Where no verdict may be read, the estimates are told at the suite's alpha all the same.
+
+    Args:
+        cases: every case that was measured.
+        suite: what was measured by.
+        standing: which look this is, and how many candidates were tried.
+        has_baseline: whether there is something to compare with.
+        seed: of everything random.
+        planned: the size of the whole suite; see `Report.planned`.
+        applications: how many revisions of the application were measured.
+    """
+    alpha = level(suite, standing) or suite.alpha
+    estimates = summarize(cases, suite, Design(alpha, seed, planned))
+    if applications > 1:
+        why = f"the reports measured {applications} revisions of the application"
+        estimates = tuple(Estimate(e.metric, e.kind, n=e.n, reason=why) for e in estimates)
+    runs = [run for case in cases for run in (*case.candidate, *case.baseline)]
+    verdict = decide(
+        estimates,
+        suite,
+        has_baseline=has_baseline,
+        failures=sum(run.run_id is None for run in runs),
+        standing=replace(standing, made_at=alpha),
+    )
+    return Judged(estimates, alpha, verdict)
+
+
+def decided(
+    cases: Sequence[CaseRuns],
+    suite: Suite,
+    stage: int,
+    *,
+    has_baseline: bool,
+    plan: "Plan",
+    tried: int,
+) -> bool:
+    """Says whether an eval may end at a stage of its plan that is not the last one."""
+    if stage == len(plan.stages):
+        return False
+    judged = judge_runs(
+        cases,
+        suite,
+        _standing(suite, stage, tried),
+        has_baseline=has_baseline,
+        seed=plan.seed,
+        planned=plan.size,
+    )
+    return judged.verdict.verdict != INCONCLUSIVE
+
+
+def _standing(suite: Suite, stage: int, tried: int) -> Standing:
+    """Returns where a measurement stands; one that may stop at any time is one look, wherever."""
+    return Standing(1 if suite.looks.by == "any-time" else stage, tried=tried)
 
 
 def merge(reports: Iterable[Report], suite: Suite) -> Report:
@@ -87,11 +179,16 @@ def merge(reports: Iterable[Report], suite: Suite) -> Report:
         return first
     cases = _united(leaves)
     applications = {canon.encode(leaf.application): leaf.application for leaf in leaves}
-    estimates, verdict = _judged(
+    ended = looks(leaves)
+    tried = max(leaf.tried for leaf in leaves)
+    standing = Standing(sum(ended), merged=len(ended) > 1, tried=tried)
+    judged = judge_runs(
         cases,
         suite,
+        standing,
         has_baseline=first.baseline is not None,
-        looks_taken=looks(leaves),
+        seed=first.seed,
+        planned=first.planned,
         applications=len(applications),
     )
     return Report(
@@ -101,8 +198,8 @@ def merge(reports: Iterable[Report], suite: Suite) -> Report:
         suite=first.suite,
         seed=first.seed,
         cases=cases,
-        estimates=estimates,
-        verdict=verdict,
+        estimates=judged.estimates,
+        verdict=judged.verdict,
         started=min(report.started for report in leaves),
         finished=max(report.finished for report in leaves),
         actor=None,
@@ -113,30 +210,11 @@ def merge(reports: Iterable[Report], suite: Suite) -> Report:
         application=first.application if len(applications) == 1 else None,
         judges={name: value for report in leaves for name, value in report.judges.items()},
         merges=tuple(report.digest for report in leaves),
+        look=sum(ended),
+        planned=first.planned,
+        tried=tried,
+        alpha=judged.alpha,
     )
-
-
-def _judged(
-    cases: Sequence[CaseRuns],
-    suite: Suite,
-    *,
-    has_baseline: bool,
-    looks_taken: int = 1,
-    applications: int = 1,
-) -> tuple[tuple[Estimate, ...], Verdict]:
-    estimates = summarize(cases, suite)
-    if applications > 1:
-        why = f"the reports measured {applications} revisions of the application"
-        estimates = tuple(Estimate(e.metric, e.kind, n=e.n, reason=why) for e in estimates)
-    runs = [run for case in cases for run in (*case.candidate, *case.baseline)]
-    verdict = decide(
-        estimates,
-        suite,
-        has_baseline=has_baseline,
-        looks_taken=looks_taken,
-        failures=sum(run.run_id is None for run in runs),
-    )
-    return estimates, verdict
 
 
 def _check_one_question(leaves: Sequence[Report], given: Iterable[Report], suite: Suite) -> None:
@@ -171,6 +249,7 @@ def _united(leaves: Sequence[Report]) -> tuple[CaseRuns, ...]:
             found[0].group,
             _union(run for case in found for run in case.candidate),
             _union(run for case in found for run in case.baseline),
+            found[0].tags,
         )
         for case_id, found in sorted(rows.items())
     )

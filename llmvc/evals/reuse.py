@@ -56,9 +56,9 @@ class Reuse:
         """Returns the cached run that counts; None if the call has to be made."""
         return self._entries[one.arm.name].get(one.keys[run])
 
-    def missing(self) -> Iterator[tuple[ArmCase, int]]:
-        """Yields the calls to make, in the plan's order."""
-        return ((one, run) for one, run in self._plan.calls() if self.find(one, run) is None)
+    def missing(self, look: int | None = None) -> Iterator[tuple[ArmCase, int]]:
+        """Yields the calls to make, in the plan's order; those of one look, or of all."""
+        return ((one, run) for one, run in self._plan.calls(look) if self.find(one, run) is None)
 
     def count(self) -> int:
         """Counts the cached runs that count."""

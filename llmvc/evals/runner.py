@@ -11,12 +11,12 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from time import perf_counter
 
-from llmvc.core import canon, digest
+from llmvc.core import canon
 from llmvc.core.digest import Digest
 from llmvc.core.report import CaseRuns, Run
 from llmvc.core.suite import Case, Suite
@@ -29,6 +29,10 @@ from llmvc.evals.providers.base import Answer
 from llmvc.evals.reuse import Identity, Reuse, identity
 from llmvc.evals.runs import RunCache, rfc3339
 from llmvc.evals.scorers import Scoring
+from llmvc.evals.snapshot import snapshot
+
+Decided = Callable[[tuple[CaseRuns, ...], int], bool]
+"""Says of the rows so far, at a look, whether they decide."""
 
 __all__ = ["Arm", "CallEstimate", "Limits", "Progress", "RunResult", "estimate", "run"]
 
@@ -73,6 +77,10 @@ class RunResult:
         finished: RFC 3339, UTC.
         prices: the price table, if a cost rests on it.
         application: the application's revision, if it ran itself.
+        look: the planned look, from 1, at which it ended.
+        looks: how many were planned.
+        saved: runs that were not needed because it ended early.
+        planned: the size of the suite; see `Report.planned`.
     """
 
     cases: tuple[CaseRuns, ...]
@@ -86,6 +94,10 @@ class RunResult:
     finished: str
     prices: Mapping[str, canon.Json] | None = None
     application: Mapping[str, canon.Json] | None = None
+    look: int = 1
+    looks: int = 1
+    saved: int = 0
+    planned: Mapping[str, int] = field(default_factory=dict)
 
 
 def estimate(
@@ -125,6 +137,7 @@ def run(
     fresh: bool = False,
     folder: Path | None = None,
     planned: Plan | None = None,
+    decided: Decided | None = None,
 ) -> RunResult:
     """Measures the arms on the cases.
 
@@ -140,6 +153,7 @@ def run(
         fresh: whether to make every call again.
         folder: what paths of external scorer code start from.
         planned: the plan, if it was made before.
+        decided: asked at each planned look but the last whether the eval may end there.
 
     Raises:
         ConfigError: a bundle cannot be measured this way, or it would cost more than allowed.
@@ -161,6 +175,7 @@ def run(
         limits=limits,
         now=now,
         progress=progress or (lambda _: None),
+        decided=decided or (lambda _cases, _look: False),
     )
     # What the user's own code prints must not end up among the data on standard output.
     with redirect_stdout(sys.stderr):
@@ -180,6 +195,7 @@ class _Session:
         limits: Limits,
         now: Callable[[], datetime],
         progress: Callable[[Progress], None],
+        decided: Decided,
     ) -> None:
         self._plan = whole
         self._arms = [one.arm for one in whole.cases[0]]
@@ -191,6 +207,8 @@ class _Session:
         self._budget = Budget(limits.max_usd)
         self._now = now
         self._report = progress
+        self._decided = decided
+        self._look = 0
         self._snapshots: dict[str, Path | None] = {}
         self._rows: dict[tuple[str, str, int], Run] = {}
         self._seen: Counter[tuple[str, Identity]] = Counter()
@@ -204,11 +222,10 @@ class _Session:
         started = rfc3339(self._now())
         try:
             with tempfile.TemporaryDirectory(prefix="llmvc-") as folder:
-                self._snapshots = {arm.name: _snapshot(arm, Path(folder)) for arm in self._arms}
+                self._snapshots = {arm.name: snapshot(arm, Path(folder)) for arm in self._arms}
                 async with asyncio.timeout(self._limits.max_seconds):
                     await self._settle_reuse()
-                    self._take_reused()
-                    await self._make(self._reuse.missing())
+                    await self._make_looks()
         except TimeoutError:
             self._stopped = f"the {self._limits.max_seconds:g} seconds allowed are over"
         finally:
@@ -226,7 +243,20 @@ class _Session:
             finished=rfc3339(self._now()),
             prices=self._money.table,
             application=next((arm.application for arm in self._arms if arm.application), None),
+            look=self._look,
+            looks=len(self._plan.stages),
+            saved=self._total - len(self._rows),
+            planned=self._plan.size,
         )
+
+    async def _make_looks(self) -> None:
+        """Makes the calls of one planned look after another, until one of them decides."""
+        for look in range(1, len(self._plan.stages) + 1):
+            self._look = look
+            self._take_reused()
+            await self._make(self._reuse.missing(look))
+            if self._stopped or self._decided(self._cases(), look):
+                return
 
     async def _settle_reuse(self) -> None:
         """Finds out who answers the candidate, and drops the baseline's runs of others."""
@@ -238,7 +268,7 @@ class _Session:
         self._reuse.settle(frozenset(answered if probe is not None else cached))
 
     def _take_reused(self) -> None:
-        for one, number in self._plan.calls():
+        for one, number in self._plan.calls(self._look):
             entry = self._reuse.find(one, number)
             if entry is not None:
                 self._keep(one, number, entry.answer, entry.run_id)
@@ -315,26 +345,33 @@ class _Session:
         else:
             self._seen[one.arm.name, identity(answer)] += 1
         done = len(self._rows)
-        total = len(self._plan.cases) * len(self._arms) * self._plan.runs
-        self._report(Progress(done, total, done - self._called, self._failed, self._budget.spent))
+        reused = done - self._called
+        self._report(Progress(done, self._total, reused, self._failed, self._budget.spent))
         return cost
 
+    @property
+    def _total(self) -> int:
+        """How many runs the whole plan has."""
+        return len(self._plan.cases) * len(self._arms) * self._plan.runs
+
     def _cases(self) -> tuple[CaseRuns, ...]:
-        """Returns the rows by case; a run that was not made stands there as failed."""
+        """Returns the rows by case, as far as the look goes; a run not made stands as failed."""
+        cases, runs_a_case = self._plan.stages[self._look - 1]
         unknown = self._scoring.score(self._plan.cases[0][0].case, Answer()).scores
         reason = f"not run: {self._stopped}"
         rows: list[CaseRuns] = []
-        for arms in self._plan.cases:
+        for arms in self._plan.cases[:cases]:
             case = arms[0].case
             runs = {
                 one.arm.name: tuple(
                     self._rows.get((one.arm.name, case.id, number))
                     or Run(run=number, run_id=None, scores=unknown, error=reason)
-                    for number in range(self._plan.runs)
+                    for number in range(runs_a_case)
                 )
                 for one in arms
             }
-            rows.append(CaseRuns(case.id, case.group, runs["candidate"], runs.get("baseline", ())))
+            baseline = runs.get("baseline", ())
+            rows.append(CaseRuns(case.id, case.group, runs["candidate"], baseline, case.tags))
         return tuple(sorted(rows, key=lambda row: row.id))
 
     def _providers(self) -> tuple[Mapping[str, canon.Json], ...]:
@@ -353,19 +390,3 @@ class _Session:
                 }
             )
         return tuple(sorted(listed, key=canon.encode))
-
-
-def _snapshot(arm: Arm, folder: Path) -> Path | None:
-    """Returns the folder that the application reads the bundle from; None for a plain call."""
-    if arm.provider.mode != "app" or arm.snapshot is not None:
-        return arm.snapshot
-    own = folder / arm.name
-    for path, data in (
-        ("bundle.json", arm.bundle.data),
-        *((path, text.encode("utf-8")) for path, text in arm.assets.items()),
-        *((f"o/{digest.hex_of(of)}", data) for of, data in arm.parts.items()),
-    ):
-        target = own / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(data)
-    return own

@@ -22,7 +22,7 @@ OPTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "json-schema": ("schema",),
     "json-field": ("field", "value", "tolerance"),
     "numeric": ("value", "field", "pattern", "tolerance", "abs", "rel"),
-    "python": ("path", "function"),
+    "python": ("path", "function", "scale"),
     "checks": (),
 }
 # Options without which a type means nothing.

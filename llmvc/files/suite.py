@@ -4,24 +4,27 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
+from math import ceil
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from llmvc.core import digest
 from llmvc.core.canon import Json
-from llmvc.core.suite import Case, Dataset, Metric, MetricKind, Scorer, Suite
+from llmvc.core.metric import Scorer
+from llmvc.core.suite import Case, Dataset, Looks, Suite
 from llmvc.errors import FormatError, NotFoundError
 from llmvc.files import dataset, reading, scoring, sections, soundness, tree
 from llmvc.files.building import shown
-from llmvc.files.check import check, unknown
+from llmvc.files.check import check
 from llmvc.files.config import Config, matching
+from llmvc.files.metrics import read_metrics
 from llmvc.files.reading import Document, Path, Row
 from llmvc.files.sources import Sources
 from llmvc.files.tree import Files
 
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _COMMON: Final = frozenset({"name", "type", "weight"})
-_IMPLIED: Final[Mapping[str, MetricKind]] = {"cost": "cost", "latency": "latency"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,27 +86,32 @@ def load_suite(files: Files, path: str) -> LoadedSuite:
     sources = Sources(files, document, path)
     loaded = _datasets(sources, body)
     datasets = tuple(Dataset.of(cases) for cases, _ in loaded)
+    cases = _all_cases(document, [cases for cases, _ in loaded])
     scorers = tuple(_scorer(sources, item, at) for at, item in enumerate(body.get("scorers", [])))
     _check_unique(document, scorers)
-    max_age = str(body.get("max_age", "24h"))
+    max_age, runs = str(body.get("max_age", "24h")), int(body.get("runs", 1))
+    looks = _looks(document, body.get("looks", 1), runs)
+    candidates = body.get("candidates", {})
+    allowed = candidates if isinstance(candidates, Mapping) else {"most": candidates}
     suite = Suite(
         datasets=tuple(item.digest for item in datasets),
         scorers=scorers,
-        runs=int(body.get("runs", 1)),
-        metrics=tuple(
-            _metric(document, name, rules, scorers) for name, rules in body["metrics"].items()
-        ),
+        runs=runs,
+        metrics=read_metrics(document, body["metrics"], scorers, cases, runs=runs, looks=looks),
         alpha=float(body.get("alpha", 0.05)),
-        looks=int(body.get("looks", 1)),
+        looks=looks,
         max_age_s=int(max_age[:-1]) * _SECONDS[max_age[-1]],
         judges=tuple(digest.parse(item) for item in body.get("judges", [])),
+        golden=digest.parse(body["golden"]) if "golden" in body else None,
+        candidates=int(allowed.get("most", 10)),
+        beyond=allowed.get("beyond", "divide"),
     )
     sources.finish()
     return LoadedSuite(
         suite=suite,
         path=path,
         bundle=body["bundle"],
-        cases=_all_cases(document, [cases for cases, _ in loaded]),
+        cases=cases,
         datasets=datasets,
         data=tuple(
             {"dataset": item.digest, **place}
@@ -217,54 +225,27 @@ def _check_unique(document: Document, scorers: tuple[Scorer, ...]) -> None:
         names.add(scorer.name)
 
 
-def _metric(
-    document: Document, name: str, rules: Mapping[str, Any], scorers: tuple[Scorer, ...]
-) -> Metric:
-    here: Path = ("metrics", name)
-    kind: MetricKind = rules.get("kind", _IMPLIED.get(name, "score"))
-    used = tuple(str(item) for item in rules.get("scorers", ()))
-    known = [scorer.name for scorer in scorers]
-    for scorer in used:
-        if scorer not in known:
-            what = f"metrics.{name} names scorer {scorer!r}, which is not among scorers"
-            raise document.error(here, unknown(what, scorer, known) if known else what)
-    if kind == "score" and not used:
-        raise document.error(here, f"metrics.{name}.scorers is missing", hint="name its scorers")
-    allowed = {
-        "score": {"scorers", "margin", "floor"},
-        "cost": {"limit", "ceiling_usd"},
-        "latency": {"limit"},
-    }[kind] | {"kind", "gate"}
-    for field in rules:
-        if field not in allowed:
-            what = f"metrics.{name}.{field} means nothing for a metric of kind {kind}"
-            raise document.error((*here, field), what, hint=f"remove {field}")
-    gate = bool(rules.get("gate", kind == "score" or (kind == "cost" and "limit" in rules)))
-    if kind == "latency" and gate:
+def _looks(document: Document, written: Any, runs: int) -> Looks:
+    """Returns the planned looks: a number, shares of the cases or runs, or any time."""
+    if written == "any-time":
+        return Looks("any-time")
+    if isinstance(written, int):
+        return Looks("cases", (*(at / written for at in range(1, written)), 1.0))
+    looks = Looks(written.get("by", "cases"), tuple(float(share) for share in written["at"]))
+    if looks.at[-1] != 1.0 or any(a >= b for a, b in pairwise(looks.at)):
         raise document.error(
-            (*here, "gate"),
-            f"metrics.{name} cannot gate: latency is only watched in this version",
-            hint="write gate: false",
+            ("looks", "at"),
+            "looks.at does not rise to 1",
+            hint="write the share of the evidence at each look, such as [0.5, 0.75, 1]",
         )
-    needed = "margin" if kind == "score" else "limit"
-    if gate and needed not in rules:
+    steps = [ceil(round(share * runs, 9)) for share in looks.at]
+    if looks.by == "runs" and len(set(steps)) < len(steps):
         raise document.error(
-            here, f"metrics.{name}.{needed} is missing", hint=f"write {needed}:, or gate: false"
+            ("looks", "at"),
+            f"two looks fall on the same of {runs} runs",
+            hint="plan at most one look a run",
         )
-    return Metric(
-        name=name,
-        kind=kind,
-        scorers=used,
-        margin=_number(rules, "margin"),
-        limit=_number(rules, "limit"),
-        floor=_number(rules, "floor"),
-        ceiling_usd=_number(rules, "ceiling_usd"),
-        gate=gate,
-    )
-
-
-def _number(rules: Mapping[str, Any], name: str) -> float | None:
-    return float(rules[name]) if name in rules else None
+    return looks
 
 
 def _all_cases(document: Document, datasets: list[tuple[Case, ...]]) -> tuple[Case, ...]:

@@ -1,21 +1,27 @@
 """The rule that blocks a release, or lets it pass: stored estimates in, a verdict out.
 
-- `pass` needs every gating metric to be shown within its margin or limit; `fail` needs one that is
-  shown to be worse, after Holm's correction over the gating metrics. All else is `inconclusive`.
-- What is missing, undefined or estimated at another error rate never passes.
+- `pass` needs every gating metric to be shown within its margin, limit or budget; `fail` needs one
+  that is shown to be worse, after Holm's correction over the gating metrics, or a hard rule on
+  single cases that broke. All else is `inconclusive`.
+- What is missing, undefined or estimated at another error rate never passes. Interval and p-value
+  must both clear a rule: they agree, unless more is asked now than when they were made.
 - It is monotone: a worse estimate never turns another verdict into a pass, and a smaller margin
   never helps.
-- A metric that does not gate gets its own verdict by the same rules and decides nothing.
+- A metric that does not gate gets its own verdict by the same rules, corrected after Benjamini and
+  Hochberg, and decides nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from llmvc.core.metric import KINDS, Metric
 from llmvc.core.plural import count
 from llmvc.core.report import Estimate, MetricVerdict, Verdict
-from llmvc.core.suite import Metric, Suite
+from llmvc.core.suite import Suite
 from llmvc.gate import words
+from llmvc.gate.level import LAST_LOOK, Standing, level, refusal
+from llmvc.gate.multiple import benjamini_hochberg, holm
 from llmvc.gate.settle import settle
 
 PASS: Final = "pass"  # noqa: S105 (a verdict, not a password)
@@ -29,49 +35,118 @@ _ROUNDING: Final = 1e-9
 
 
 def decide(
-    report_estimates: Sequence[Estimate],
+    estimates: Sequence[Estimate],
     suite: Suite,
     *,
     has_baseline: bool,
-    looks_taken: int = 1,
     failures: int = 0,
+    standing: Standing = LAST_LOOK,
+    cleared: frozenset[str] = frozenset(),
 ) -> Verdict:
     """Returns the verdict on a candidate.
 
     Args:
-        report_estimates: one per metric of the suite, in any order.
+        estimates: one per metric of the suite, in any order.
         suite: the margins, floors and error rate.
         has_baseline: whether there is something to compare with; if not, floors decide.
-        looks_taken: reports on this question that count as looks, this one included.
         failures: runs without an output.
+        standing: which look this is, and how many candidates were tried.
+        cleared: ids of the cases whose severe failure a person has looked at and accepts.
     """
-    known = {estimate.metric: estimate for estimate in report_estimates}
+    known = {estimate.metric: estimate for estimate in estimates}
+    asked = level(suite, standing)
+    made_at = standing.made_at or asked or suite.alpha
     rows = [
-        _Row(metric, known.get(metric.name, Estimate(metric.name, metric.kind)))
+        _Row(
+            metric,
+            known.get(metric.name, Estimate(metric.name, metric.kind)),
+            made_at,
+            min(1.0, asked / made_at) if asked else 1.0,
+            has_baseline=has_baseline,
+            cleared=cleared,
+        )
         for metric in suite.metrics
     ]
-    level = suite.alpha / suite.looks
-    judged = _compare(rows, level) if has_baseline else [_reach(row, level) for row in rows]
-    gating = [verdict for verdict in judged if verdict.gate]
+    judged = _judge(rows)
+    gating = sorted(
+        (verdict for verdict in judged if verdict.gate),
+        key=lambda item: KINDS.index(_kind(suite, item.metric)),
+    )
     result, reason = _overall(gating)
     next_step: str | None = None
-    if blocked := _blocked(suite, gating, looks_taken=looks_taken, failures=failures):
+    hard = any(row.metric.gate and row.broken() for row in rows)
+    if not hard and (blocked := _blocked(suite, gating, standing, failures)):
         result, (reason, next_step) = INCONCLUSIVE, blocked
     elif result == INCONCLUSIVE:
         open_metrics = {item.metric for item in gating if item.verdict == INCONCLUSIVE}
         open_rows = [(row.metric, row.estimate) for row in rows if row.metric.name in open_metrics]
-        next_step = settle(open_rows, suite, has_baseline=has_baseline)
+        next_step = settle(open_rows, suite, has_baseline=has_baseline, cleared=cleared)
     return Verdict(result, reason, tuple(judged), next_step)
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
+    """A metric with its estimate.
+
+    Attributes:
+        metric: the rule.
+        estimate: the numbers.
+        made_at: the level of the report that holds them.
+        strictness: what is asked now as a share of that level, at most 1.
+        has_baseline: whether there is something to compare with.
+        cleared: cases whose severe failure was accepted.
+    """
+
     metric: Metric
     estimate: Estimate
+    made_at: float
+    strictness: float
+    has_baseline: bool
+    cleared: frozenset[str]
+
+    @property
+    def level(self) -> float:
+        """The level that the metric's p-values are held against."""
+        return (self.estimate.alpha or 0.0) * self.strictness
+
+    @property
+    def flagged(self) -> tuple[str, ...]:
+        """The cases with a new severe failure that nobody has accepted."""
+        found = self.estimate.cases.get("severe", ())
+        return tuple(case for case in found if case not in self.cleared)
+
+    def shows(self, p: float | None) -> bool:
+        """Says whether a p-value is small enough."""
+        return p is not None and p < self.level
+
+    def broken(self) -> str | None:
+        """Returns how a rule on single cases broke; None if none did."""
+        must_pass = self.estimate.cases.get("must_pass", ())
+        if must_pass:
+            return words.must_pass(must_pass)
+        fallen, rule = self.estimate.cases.get("severity", ()), self.metric.severity
+        if rule is not None and len(fallen) > rule.cases:
+            return words.fallen(fallen, rule)
+        return None
+
+    def unusable(self) -> str | None:
+        """Returns why the estimate cannot be judged at all; None if it can."""
+        alpha = self.estimate.alpha
+        if self.estimate.reason is not None:
+            return self.estimate.reason
+        if alpha is None:
+            return "it was not estimated"
+        if alpha > self.made_at * (1 + _ROUNDING):
+            return f"it was estimated at error rate {alpha:g}, the report says {self.made_at:g}"
+        return None
+
+
+def _kind(suite: Suite, name: str) -> str:
+    return next(metric.kind for metric in suite.metrics if metric.name == name)
 
 
 def _blocked(
-    suite: Suite, gating: Sequence[MetricVerdict], *, looks_taken: int, failures: int
+    suite: Suite, gating: Sequence[MetricVerdict], standing: Standing, failures: int
 ) -> tuple[str, str] | None:
     """Returns why no verdict may be read from the estimates, and what to do about it."""
     if not gating:
@@ -82,13 +157,7 @@ def _blocked(
     if failures > 0:
         runs = count(failures, "run")
         return f"{runs} failed and have no output", "run llmvc eval again; finished runs are kept"
-    if looks_taken > suite.looks:
-        looks = count(suite.looks, "look")
-        return (
-            f"this is look {looks_taken} at one question and the suite plans {looks}",
-            "add cases: a suite with more evidence is a new question",
-        )
-    return None
+    return refusal(suite, standing)
 
 
 def _overall(gating: Sequence[MetricVerdict]) -> tuple[str, str]:
@@ -104,106 +173,105 @@ def _overall(gating: Sequence[MetricVerdict]) -> tuple[str, str]:
     return PASS, metrics + note
 
 
-def _compare(rows: Sequence[_Row], level: float) -> list[MetricVerdict]:
-    """Judges each metric against the baseline."""
-    within = [_within(row, level) for row in rows]
-    family = {
-        row.metric.name: row.estimate.p_fail / row.estimate.alpha
-        for row, verdict in zip(rows, within, strict=True)
-        if row.metric.gate
-        and not verdict.degraded
-        and row.estimate.p_fail is not None
-        and row.estimate.alpha
-        and _unusable(row, level) is None
-    }
-    rejected = holm(family)
+def _judge(rows: Sequence[_Row]) -> list[MetricVerdict]:
+    """Judges each metric: alone first, then those that look worse among their kind."""
+    alone = [_alone(row) for row in rows]
+    gating = holm(_family(rows, alone, gate=True))
+    watched = benjamini_hochberg(_family(rows, alone, gate=False))
     return [
-        verdict
-        if verdict.verdict == PASS or _unusable(row, level) is not None
-        else _worse(row, verdict, rejected)
-        for row, verdict in zip(rows, within, strict=True)
+        _among(row, verdict, gating if row.metric.gate else watched)
+        for row, verdict in zip(rows, alone, strict=True)
     ]
 
 
-def holm(family: Mapping[str, float]) -> frozenset[str]:
-    """Returns the names rejected by Holm's step-down procedure.
+def _family(
+    rows: Sequence[_Row], alone: Sequence[MetricVerdict], *, gate: bool
+) -> Mapping[str, float]:
+    """Returns the p-values of "no worse", each divided by its level, that count together."""
+    return {
+        row.metric.name: row.estimate.p_fail / row.level
+        for row, verdict in zip(rows, alone, strict=True)
+        if row.metric.gate == gate
+        and row.has_baseline
+        and not verdict.degraded
+        and row.estimate.p_fail is not None
+        and row.level
+        and row.unusable() is None
+    }
 
-    Args:
-        family: name -> p divided by that test's own level.
-    """
-    rejected: set[str] = set()
-    for at, (name, share) in enumerate(sorted(family.items(), key=lambda item: item[1])):
-        if share * (len(family) - at) >= 1.0:
-            break
-        rejected.add(name)
-    return frozenset(rejected)
 
-
-def _within(row: _Row, level: float) -> MetricVerdict:
-    """Says whether a metric is shown to be within its margin or limit; else inconclusive."""
-    metric, estimate = row.metric, row.estimate
-    rule = words.margin(metric)
+def _alone(row: _Row) -> MetricVerdict:
+    """Says whether a metric is shown to be within its rule; else inconclusive, or a broken rule."""
+    metric = row.metric
+    rule = words.rule(metric, has_baseline=row.has_baseline)
     verdict = MetricVerdict(metric.name, INCONCLUSIVE, metric.gate, "", rule)
-    if reason := _unusable(row, level):
+    if broken := row.broken():
+        return replace(verdict, verdict=FAIL, reason=broken)
+    if metric.kind == "severe" and row.flagged:
+        return replace(verdict, reason=words.severe(row.flagged))
+    if metric.kind == "latency" and metric.limit is None:
+        return replace(verdict, reason=words.watched(row.estimate))
+    if reason := row.unusable():
         return replace(verdict, reason=reason)
-    if metric.kind == "score":
-        passes = (
-            metric.margin is not None and estimate.low is not None and estimate.low > -metric.margin
-        )
-        worse = estimate.high is not None and estimate.high < 0
-    else:
-        passes = (
-            metric.limit is not None and estimate.high is not None and estimate.high < metric.limit
-        )
-        worse = estimate.low is not None and estimate.low > 1
-    if not passes:
-        return replace(verdict, reason=words.beyond(metric, estimate))
-    return replace(
-        verdict, verdict=PASS, degraded=worse, reason=words.within(metric, estimate, worse=worse)
-    )
+    judge: Callable[[_Row, MetricVerdict], MetricVerdict] = _within if row.has_baseline else _reach
+    return (_rare if metric.kind == "severe" else judge)(row, verdict)
 
 
-def _worse(row: _Row, verdict: MetricVerdict, rejected: frozenset[str]) -> MetricVerdict:
-    """Turns a metric that does not pass into a fail if it is shown to be worse."""
+def _within(row: _Row, verdict: MetricVerdict) -> MetricVerdict:
+    """Holds a metric against its margin or limit."""
     metric, estimate = row.metric, row.estimate
-    if estimate.p_fail is None or estimate.alpha is None or estimate.p_fail >= estimate.alpha:
-        return verdict
-    if metric.kind == "score" and estimate.n_changed < LEAST_CHANGED:
-        return replace(verdict, reason=words.few_changed(metric, estimate))
-    if metric.gate and metric.name not in rejected:
-        return replace(verdict, reason=words.chance(metric, estimate))
-    return replace(verdict, verdict=FAIL, reason=words.worse(metric, estimate))
+    low, high, margin, limit = estimate.low, estimate.high, metric.margin, metric.limit
+    if metric.kind == "score":
+        clear = low is not None and margin is not None and low > -margin
+        worse = high is not None and high < 0 and row.shows(estimate.p_fail)
+    else:
+        clear = high is not None and limit is not None and high < limit
+        worse = low is not None and low > 1
+    if not clear:
+        return replace(verdict, reason=words.beyond(metric, estimate))
+    if not row.shows(estimate.p_pass):
+        return replace(verdict, reason=words.strict(metric, estimate, row.level))
+    reason = words.within(metric, estimate, worse=worse)
+    return replace(verdict, verdict=PASS, degraded=worse, reason=reason)
 
 
-def _reach(row: _Row, level: float) -> MetricVerdict:
+def _reach(row: _Row, verdict: MetricVerdict) -> MetricVerdict:
     """Judges a first release, which has floors and ceilings instead of a baseline."""
     metric, estimate = row.metric, row.estimate
-    verdict = MetricVerdict(metric.name, INCONCLUSIVE, metric.gate, "", words.floor(metric))
     rule = metric.floor if metric.kind == "score" else metric.ceiling_usd
     if rule is None:
         return replace(verdict, reason=words.no_floor(metric, estimate))
-    if reason := _unusable(row, level):
-        return replace(verdict, reason=reason)
     low, high = estimate.arm_low, estimate.arm_high
     if low is None or high is None:
         return replace(verdict, reason="the candidate's mean has no interval")
-    if metric.kind == "score":
-        passes, fails = low >= rule, high < rule
-    else:
-        passes, fails = high < rule, low > rule
+    above, below = low >= rule, high < rule
+    good, bad = (above, below) if metric.kind == "score" else (below, low > rule)
+    passes, fails = good and row.shows(estimate.p_pass), bad and row.shows(estimate.p_fail)
     result = PASS if passes else FAIL if fails else INCONCLUSIVE
     return replace(verdict, verdict=result, reason=words.reached(metric, estimate, rule, result))
 
 
-def _unusable(row: _Row, level: float) -> str | None:
-    """Returns why an estimate cannot be judged at all; None if it can."""
+def _rare(row: _Row, verdict: MetricVerdict) -> MetricVerdict:
+    """Holds the share of cases with a severe failure against its budget."""
     metric, estimate = row.metric, row.estimate
-    if estimate.reason is not None:
-        return estimate.reason
-    if metric.kind == "latency":
-        return words.watched(estimate)
-    if estimate.alpha is None:
-        return "it was not estimated"
-    if estimate.alpha > level * (1 + _ROUNDING):
-        return f"it was estimated at error rate {estimate.alpha:g}, the suite asks for {level:g}"
-    return None
+    passes = metric.budget is None or row.shows(estimate.p_pass)
+    fails = not row.has_baseline and row.shows(estimate.p_fail)
+    result = PASS if passes else FAIL if fails else INCONCLUSIVE
+    return replace(verdict, verdict=result, reason=words.rare(metric, estimate))
+
+
+def _among(row: _Row, verdict: MetricVerdict, rejected: frozenset[str]) -> MetricVerdict:
+    """Turns a metric that does not pass into a fail if it is shown to be worse."""
+    metric, estimate = row.metric, row.estimate
+    if (
+        verdict.verdict != INCONCLUSIVE
+        or not row.has_baseline
+        or row.unusable() is not None
+        or not row.shows(estimate.p_fail)
+    ):
+        return verdict
+    if metric.kind == "score" and estimate.n_changed < LEAST_CHANGED:
+        return replace(verdict, reason=words.few_changed(metric, estimate))
+    if metric.name not in rejected:
+        return replace(verdict, reason=words.chance(metric, estimate))
+    return replace(verdict, verdict=FAIL, reason=words.worse(metric, estimate))

@@ -9,15 +9,17 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from math import log, sqrt
+from math import ceil, log, sqrt
 from statistics import NormalDist
 from typing import Final
 
+from llmvc.core.metric import Metric
 from llmvc.core.plural import count
 from llmvc.core.report import Estimate
-from llmvc.core.suite import Case, Metric, Suite
+from llmvc.core.suite import Case, Suite
 from llmvc.errors import Inconclusive
-from llmvc.gate.settle import LEAST_CASES, LEAST_COST_UNITS
+from llmvc.gate.level import Standing, level, refusal
+from llmvc.gate.settle import LEAST_CASES, LEAST_COST_UNITS, LEAST_TAIL_RUNS, cases_within_budget
 
 LEAST_GROUPS: Final = 15
 LEAST_CHANCE: Final = 0.05
@@ -32,6 +34,7 @@ def refuse_hopeless(
     *,
     has_baseline: bool,
     pilot: Sequence[Estimate] = (),
+    tried: int = 1,
 ) -> None:
     """Refuses a suite that an unchanged candidate could not pass.
 
@@ -40,33 +43,50 @@ def refuse_hopeless(
         cases: its cases.
         has_baseline: whether a baseline will be compared with; if not, floors must be in reach.
         pilot: estimates of an earlier report with the same number of runs per case, if any.
+        tried: candidates tried on this baseline and suite, this one included.
 
     Raises:
         Inconclusive: no result of the eval could be a pass.
     """
-    n, units = len(cases), effective_number(case.group for case in cases)
-    if n < LEAST_CASES:
-        raise Inconclusive(
-            f"{count(n, 'case')} cannot pass: at least {LEAST_CASES} are needed",
-            hint=f"add {count(LEAST_CASES - n, 'case')} to the suite",
-        )
-    if units < LEAST_GROUPS:
-        raise Inconclusive(
-            f"the groups of the suite count as {units:.1f} equal ones: "
-            f"at least {LEAST_GROUPS} are needed",
-            hint="add cases of further groups, or even out the groups",
-        )
     known = {estimate.metric: estimate for estimate in pilot}
-    level = suite.alpha / suite.looks
+    standing = Standing(tried=tried)
+    if why := refusal(suite, standing):
+        raise Inconclusive(why[0], hint=why[1])
+    asked = level(suite, standing)
     for metric in suite.metrics:
         if not metric.gate:
             continue
-        if metric.kind == "score" and has_baseline:
-            _check_margin(metric, units, level, _variance(known.get(metric.name)))
-        elif metric.kind == "score":
-            _check_floor(metric, units, level)
+        counted = [case for case in cases if metric.slice in (None, *case.tags)]
+        units = _check_size(metric, counted)
+        # The e-process pays for stopping anywhere; no closed form says how much, so none is asked.
+        if metric.kind == "score" and has_baseline and suite.looks.by != "any-time":
+            _check_margin(metric, units, asked, _variance(metric, known.get(metric.name)))
+        elif metric.kind == "score" and not has_baseline:
+            _check_floor(metric, units, asked)
+        elif metric.kind == "severe":
+            _check_budget(metric, units, asked)
         elif metric.kind == "cost":
-            _check_cost(metric, units, level, has_baseline=has_baseline)
+            _check_cost(metric, units, asked, has_baseline=has_baseline)
+        elif metric.kind == "latency":
+            _check_quantile(metric, len(counted), suite.runs)
+
+
+def _check_size(metric: Metric, cases: Sequence[Case]) -> float:
+    """Returns the effective number of units, if it is enough for any verdict."""
+    n, units = len(cases), effective_number(case.group for case in cases)
+    what = f" of metric {metric.name}" if metric.slice else ""
+    if n < LEAST_CASES and metric.kind != "severe":
+        raise Inconclusive(
+            f"{count(n, 'case')}{what} cannot pass: at least {LEAST_CASES} are needed",
+            hint=f"add {count(LEAST_CASES - n, 'case')} to the suite",
+        )
+    if units < LEAST_GROUPS and metric.kind != "severe":
+        raise Inconclusive(
+            f"the groups{what or ' of the suite'} count as {units:.1f} equal ones: "
+            f"at least {LEAST_GROUPS} are needed",
+            hint="add cases of further groups, or even out the groups",
+        )
+    return units
 
 
 def effective_number(groups: Iterable[str | None]) -> float:
@@ -108,7 +128,7 @@ def student_quantile(level: float, df: float) -> float:
 
 
 def _check_margin(metric: Metric, units: float, level: float, variance: float | None) -> None:
-    margin = metric.margin
+    margin = None if metric.margin is None else metric.margin / metric.span
     if margin is None:
         raise Inconclusive(
             f"metric {metric.name} gates without a margin, so that nothing could pass",
@@ -122,22 +142,27 @@ def _check_margin(metric: Metric, units: float, level: float, variance: float | 
     fitting = _smallest_margin(units, level, spread, wanted)
     why = "without an improvement" if variance is None else "more than 1 time in 20 if unchanged"
     raise Inconclusive(
-        f"metric {metric.name} with a margin of {margin:g} cannot pass on {units:.0f} cases {why}",
-        hint=f"it takes {cases:,} cases, or a margin of {fitting:.3f} fixed before measuring",
+        f"metric {metric.name} with a margin of {metric.margin:g} "
+        f"cannot pass on {units:.0f} cases {why}",
+        hint=f"it takes {cases:,} cases, or a margin of {fitting * metric.span:.3f} "
+        "fixed before measuring",
     )
 
 
 def _check_floor(metric: Metric, units: float, level: float) -> None:
     """A perfect score's lower bound is n / (n + t^2); no floor is left for the verdict to name."""
-    floor = metric.floor
-    if floor is None or _perfect(units, level) >= floor:
+    if metric.floor is None:
+        return
+    floor = (metric.floor - metric.scale[0]) / metric.span
+    if _perfect(units, level) >= floor:
         return
     cases = _smallest_n(lambda n: _perfect(n, level) >= floor) if floor < 1 else None
     more = f"it takes {cases:,} cases, or " if cases else ""
     raise Inconclusive(
-        f"metric {metric.name} cannot show its floor of {floor:g} on {units:.0f} cases "
+        f"metric {metric.name} cannot show its floor of {metric.floor:g} on {units:.0f} cases "
         "even with a perfect score",
-        hint=f"{more}a floor of at most {_perfect(units, level):.3f} fixed before measuring",
+        hint=f"{more}a floor of at most "
+        f"{metric.scale[0] + metric.span * _perfect(units, level):.3f} fixed before measuring",
     )
 
 
@@ -160,10 +185,37 @@ def _check_cost(metric: Metric, units: float, level: float, *, has_baseline: boo
         )
 
 
-def _variance(estimate: Estimate | None) -> float | None:
+def _check_budget(metric: Metric, units: float, level: float) -> None:
+    if metric.budget is None:
+        return
+    cases = cases_within_budget(metric.budget, level)
+    if units >= cases:
+        return
+    raise Inconclusive(
+        f"metric {metric.name} with a budget of {metric.budget:g} cannot pass on {units:.0f} cases "
+        "even without a severe failure",
+        hint=f"it takes {cases:,} cases, or a budget of {1 - level ** (1 / max(units, 1)):.3f} "
+        "fixed before measuring",
+    )
+
+
+def _check_quantile(metric: Metric, n: int, runs: int) -> None:
+    tail = min(metric.quantile, 1 - metric.quantile)
+    if n * runs * tail >= LEAST_TAIL_RUNS - 1e-9:
+        return
+    raise Inconclusive(
+        f"metric {metric.name} cannot tell p{100 * metric.quantile:g} from {n * runs} runs: "
+        f"{LEAST_TAIL_RUNS} of them must lie beyond it",
+        hint=f"it takes {ceil(round(LEAST_TAIL_RUNS / tail / runs, 6)):,} cases at this number of "
+        f"runs, or watch {metric.name} only with gate: false",
+    )
+
+
+def _variance(metric: Metric, estimate: Estimate | None) -> float | None:
+    """Returns the variance of a per-case difference of scores in [0, 1]; None if unknown."""
     if estimate is None or estimate.var_case is None or estimate.var_run is None:
         return None
-    return estimate.var_case + estimate.var_run
+    return (estimate.var_case + estimate.var_run) / metric.span**2
 
 
 def _perfect(n: float, level: float) -> float:

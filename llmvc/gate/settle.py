@@ -1,75 +1,168 @@
 """What would settle an inconclusive verdict: planner's arithmetic on the stored interval.
 
+- Every inconclusive metric gets an answer: a number of cases, or what to mend, look at or set.
 - The spread is read back from the interval, so that nothing but the report is needed.
-- The answer supposes that the difference seen is the true one and asks for 80% power.
+- A number supposes that the difference seen is the true one and asks for 80% power.
 """
 
 from collections.abc import Sequence
 from math import ceil, log
 from typing import Final
 
+from llmvc.core.metric import Metric
 from llmvc.core.plural import count
 from llmvc.core.report import Estimate
-from llmvc.core.suite import Metric, Suite
+from llmvc.core.suite import Suite
+from llmvc.gate import words
 
 POWER: Final = 0.8
 LEAST_CASES: Final = 20
+LEAST_GROUPS: Final = 15
 LEAST_COST_UNITS: Final = 50
+LEAST_CHANGED: Final = 5
+"""Fewer changed cases never fail: three worse and none better is significant at any n."""
+LEAST_TAIL_RUNS: Final = 10
+"""A quantile of latency needs this many runs of an arm beyond it."""
 MOST_TIMES: Final = 20
 """More cases than this many times the present ones are no advice."""
 
 
 def settle(
-    rows: Sequence[tuple[Metric, Estimate]], suite: Suite, *, has_baseline: bool
-) -> str | None:
-    """Returns what would settle the metrics given, all of them inconclusive; None if unknown."""
+    rows: Sequence[tuple[Metric, Estimate]],
+    suite: Suite,
+    *,
+    has_baseline: bool,
+    cleared: frozenset[str] = frozenset(),
+) -> str:
+    """Returns what would settle the metrics given, all of them inconclusive.
+
+    Args:
+        rows: the metrics with their estimates.
+        suite: the rules.
+        has_baseline: whether there is something to compare with.
+        cleared: ids of the cases whose severe failure a person accepts.
+    """
     wanted: list[int] = []
     advice: list[str] = []
     for metric, estimate in rows:
-        rule = _rule(metric, has_baseline=has_baseline)
-        if rule is None:
-            advice.append(_set_rule(metric, has_baseline=has_baseline))
-            continue
-        cases = _too_few(metric, estimate) or _cases(
-            metric, estimate, rule, has_baseline=has_baseline
-        )
-        if cases is not None:
-            wanted.append(cases)
+        new = estimate.cases.get("severe", ())
+        flagged = any(case not in cleared for case in new)
+        missing = None if flagged else _missing(metric, estimate, suite, has_baseline=has_baseline)
+        if missing is not None:
+            wanted.append(missing)
+        if flagged:
+            advice.append(words.look_at_severe())
+        elif missing is None or _few_changed(metric, estimate, has_baseline=has_baseline):
+            advice.append(_advice(metric, estimate, has_baseline=has_baseline))
     if wanted:
         more = count(_round_up(max(wanted)), "more case")
         advice.insert(0, f"about {more} at {count(suite.runs, 'run')} would settle it")
-    elif not advice and any(estimate.reason is None for _, estimate in rows):
-        advice.append(
-            "more cases of this kind hardly settle it: the difference is too near the rule"
-        )
-    return "; ".join(advice) or None
+    return "; ".join(dict.fromkeys(advice)) or words.too_near()
+
+
+def _missing(metric: Metric, estimate: Estimate, suite: Suite, *, has_baseline: bool) -> int | None:
+    """Returns how many more cases settle a metric; None where no number would, or none is known."""
+    rule = _rule(metric, has_baseline=has_baseline)
+    if rule is None and (estimate.reason is None or metric.kind != "severe"):
+        return None
+    few = _too_few(metric, estimate, suite)
+    if few is not None or rule is None:
+        return few
+    return _cases(metric, estimate, rule, has_baseline=has_baseline)
+
+
+def _advice(metric: Metric, estimate: Estimate, *, has_baseline: bool) -> str:
+    """Says what to do about a metric that no number of cases settles."""
+    few_groups = estimate.n_effective is not None and estimate.n_effective < LEAST_GROUPS
+    if estimate.reason is not None:
+        if few_groups and estimate.n >= LEAST_CASES and metric.kind != "severe":
+            return words.more_groups(ceil(LEAST_GROUPS - (estimate.n_effective or 0.0)))
+        return words.mend(metric, estimate)
+    if _rule(metric, has_baseline=has_baseline) is None:
+        return words.set_rule(metric, has_baseline=has_baseline)
+    if estimate.alpha is None or not _has_interval(metric, estimate, has_baseline=has_baseline):
+        return words.measure_again(metric)
+    if _few_changed(metric, estimate, has_baseline=has_baseline):
+        return words.look_at_changed(estimate)
+    return words.too_near()
+
+
+def _has_interval(metric: Metric, estimate: Estimate, *, has_baseline: bool) -> bool:
+    low, high = estimate.low, estimate.high
+    if metric.kind == "severe" or not has_baseline:
+        low, high = estimate.arm_low, estimate.arm_high
+    return low is not None and high is not None
+
+
+def _few_changed(metric: Metric, estimate: Estimate, *, has_baseline: bool) -> bool:
+    """Says whether a score would be called worse if more than a handful of cases differed."""
+    return (
+        metric.kind == "score"
+        and has_baseline
+        and estimate.reason is None
+        and estimate.p_fail is not None
+        and estimate.p_fail < (estimate.alpha or 0.0)
+        and estimate.n_changed < LEAST_CHANGED
+    )
+
+
+def cases_within_budget(budget: float, alpha: float, severe: int = 0) -> int:
+    """Returns how many cases show a budget if `severe` of them, or fewer, fail severely.
+
+    The chance of so few at a rate of `budget` falls with n; it must be below alpha.
+    """
+    low, high = severe, max(2 * severe, 1)
+    while _chance_of_at_most(severe, high, budget) >= alpha:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        if _chance_of_at_most(severe, middle, budget) >= alpha:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def least_for_quantile(quantile: float, runs: int, level: float) -> int:
+    """Returns how many cases bound a quantile of latency at all.
+
+    Enough runs must lie beyond it, and enough cases, for they may all lie on one side of it.
+    """
+    tail = min(quantile, 1 - quantile)
+    beyond = ceil(round(LEAST_TAIL_RUNS / tail / runs, 6))
+    return max(LEAST_CASES, beyond, ceil(log(level) / log(1 - tail)))
+
+
+def _chance_of_at_most(severe: int, n: int, rate: float) -> float:
+    """Returns the binomial probability, term by term."""
+    term = (1.0 - rate) ** n
+    total = term
+    for at in range(severe):
+        term *= (n - at) / (at + 1) * rate / (1.0 - rate)
+        total += term
+    return total
 
 
 def _rule(metric: Metric, *, has_baseline: bool) -> float | None:
+    if metric.kind == "severe":
+        return metric.budget
     if metric.kind == "score":
         return metric.margin if has_baseline else metric.floor
     return metric.limit if has_baseline else metric.ceiling_usd
 
 
-def _set_rule(metric: Metric, *, has_baseline: bool) -> str:
-    if metric.kind == "latency":
-        return f"{metric.name} cannot gate in this version: set gate: false"
-    if has_baseline:
-        return (
-            f"give {metric.name} a {'margin' if metric.kind == 'score' else 'limit'} in the suite"
-        )
-    what = "floor" if metric.kind == "score" else "ceiling_usd"
-    return f"give {metric.name} a {what} in the suite, or promote with --adopt --reason"
-
-
-def _too_few(metric: Metric, estimate: Estimate) -> int | None:
+def _too_few(metric: Metric, estimate: Estimate, suite: Suite) -> int | None:
     """Returns the cases missing to the least number that can be judged."""
     if not estimate.n or estimate.n_effective is None:
         return None
-    if estimate.n < LEAST_CASES and metric.kind == "score":
+    if estimate.n < LEAST_CASES and metric.kind != "severe":
         return LEAST_CASES - estimate.n
     if metric.kind == "cost" and estimate.n_effective < LEAST_COST_UNITS:
         return ceil(round(estimate.n * (LEAST_COST_UNITS / estimate.n_effective - 1), 6))
+    if metric.kind == "latency":
+        level = estimate.alpha or suite.alpha
+        least = least_for_quantile(metric.quantile, suite.runs, level)
+        return max(0, least - estimate.n) or None
     return None
 
 
@@ -79,6 +172,8 @@ def _cases(metric: Metric, estimate: Estimate, rule: float, *, has_baseline: boo
     A bound that lies `half` from the estimate moves to `distance` from it, with the wanted power,
     at n * (half * (z_alpha + z_power) / (z_alpha * distance))^2 cases.
     """
+    if metric.kind == "severe":
+        return _rare_cases(estimate, rule)
     values = (
         (estimate.estimate, estimate.low, estimate.high)
         if has_baseline
@@ -101,6 +196,15 @@ def _cases(metric: Metric, estimate: Estimate, rule: float, *, has_baseline: boo
     ]
     growth = [times for times in growth if 1 < times <= MOST_TIMES]
     return ceil(estimate.n * (min(growth) - 1)) if growth else None
+
+
+def _rare_cases(estimate: Estimate, budget: float) -> int | None:
+    """Returns how many more cases show the budget if none of them fails severely."""
+    rate, units, alpha = estimate.candidate, estimate.n_effective, estimate.alpha
+    if rate is None or not units or not alpha or estimate.reason or rate >= budget:
+        return None
+    more = cases_within_budget(budget, alpha, round(rate * units)) - round(units)
+    return more if 0 < more <= MOST_TIMES * units else None
 
 
 def _stretch(alpha: float) -> float:

@@ -1,20 +1,29 @@
 """The sentences of a verdict: short, with the numbers that they rest on."""
 
+from collections.abc import Sequence
+from typing import Final
+
+from llmvc.core.metric import Metric, Severity
+from llmvc.core.plural import count
 from llmvc.core.report import Estimate
-from llmvc.core.suite import Metric
+
+SHOWN: Final = 3
+"""How many case ids a sentence names."""
+TOP_CASES: Final = 2
+"""So many of the dearest cases may not hold over a quarter of a cost."""
 
 
-def margin(metric: Metric) -> str:
-    """Says what a metric is held against beside a baseline; empty if it is not."""
+def rule(metric: Metric, *, has_baseline: bool) -> str:
+    """Says what a metric is held against; empty if it is not."""
+    if metric.kind == "severe":
+        return "no new case" if metric.budget is None else f"budget {metric.budget:g}"
     if metric.kind == "score":
-        return "" if metric.margin is None else f"margin {_margin(metric)}"
-    return "" if metric.limit is None else f"limit {_limit(metric)}"
-
-
-def floor(metric: Metric) -> str:
-    """Says what a first release is held against; empty if there is nothing."""
-    if metric.kind == "score":
+        if has_baseline:
+            return "" if metric.margin is None else f"margin {_margin(metric)}"
         return "" if metric.floor is None else f"floor {metric.floor:g}"
+    if has_baseline:
+        meant = f" (meant: {metric.meant})" if metric.meant else ""
+        return "" if metric.limit is None else f"limit {_limit(metric)}{meant}"
     return "" if metric.ceiling_usd is None else f"ceiling ${metric.ceiling_usd:g}"
 
 
@@ -26,29 +35,39 @@ def within(metric: Metric, estimate: Estimate, *, worse: bool) -> str:
             f"{_change(estimate)}, {note} {_score(estimate.low)}, "
             f"within the margin of {_margin(metric)}"
         )
-    note = "dearer, yet" if worse else "at worst"
+    above = "slower, yet" if metric.kind == "latency" else "dearer, yet"
+    note = above if worse else "at worst"
     return f"{_ratio(estimate)}, {note} x{estimate.high:.2f}, within the limit of {_limit(metric)}"
 
 
 def beyond(metric: Metric, estimate: Estimate) -> str:
     """Says that a metric is not shown to be within its margin or limit."""
-    if metric.kind == "score":
-        if estimate.low is None:
-            return "there is no comparison with a baseline"
-        if metric.margin is None:
-            return f"{_change(estimate)}, and the suite sets no margin"
-        return f"{_change(estimate)}, which may be beyond the margin of {_margin(metric)}"
-    if estimate.high is None:
+    score = metric.kind == "score"
+    what, rule = ("margin", metric.margin) if score else ("limit", metric.limit)
+    if estimate.low is None:
         return "there is no comparison with a baseline"
-    if metric.limit is None:
-        return f"{_ratio(estimate)}, and the suite sets no limit"
-    return f"{_ratio(estimate)}, which may be beyond the limit of {_limit(metric)}"
+    change = _change(estimate) if score else _ratio(estimate)
+    if rule is None:
+        return f"{change}, and the suite sets no {what}"
+    allowed = _margin(metric) if score else _limit(metric)
+    return f"{change}, which may be beyond the {what} of {allowed}"
+
+
+def strict(metric: Metric, estimate: Estimate, level: float) -> str:
+    """Says that a metric is within its rule, yet not as surely as is asked now."""
+    change = _change(estimate) if metric.kind == "score" else _ratio(estimate)
+    p = "unknown" if estimate.p_pass is None else f"{estimate.p_pass:.2g}"
+    return f"{change}: within the rule with p = {p}, and {level:.2g} is asked"
 
 
 def worse(metric: Metric, estimate: Estimate) -> str:
     """Says that a metric is shown to be worse."""
+    if metric.kind == "severe":
+        return rare(metric, estimate)
     if metric.kind == "score":
-        return f"{_change(estimate)}: worse than the baseline; margin {_margin(metric)}"
+        far = metric.margin is not None and (estimate.high or 0.0) < -metric.margin
+        how = "far worse than the baseline, beyond" if far else "worse than the baseline;"
+        return f"{_change(estimate)}: {how} margin {_margin(metric)}"
     return f"{_ratio(estimate)}: beyond the limit of {_limit(metric)}"
 
 
@@ -63,20 +82,52 @@ def few_changed(metric: Metric, estimate: Estimate) -> str:
 
 def chance(metric: Metric, estimate: Estimate) -> str:
     """Says that a metric looks worse by no more than several metrics do by chance."""
-    change = _change(estimate) if metric.kind == "score" else _ratio(estimate)
-    return f"{change}: worse alone (p = {estimate.p_fail:.3f}), not among all gating metrics"
+    change = rare(metric, estimate) if metric.kind == "severe" else _ratio(estimate)
+    change = _change(estimate) if metric.kind == "score" else change
+    among = "gating" if metric.gate else "watched"
+    return f"{change}: worse alone (p = {estimate.p_fail:.3f}), not among all {among} metrics"
 
 
 def watched(estimate: Estimate) -> str:
-    """Describes latency, which has no test."""
+    """Describes a latency without a limit."""
     if estimate.candidate is None:
         return "no latency was measured"
     if estimate.baseline is None or estimate.estimate is None:
-        return f"median {estimate.candidate:.3g} s, watched only"
+        return f"{estimate.candidate:.3g} s, watched only"
     return (
-        f"median {estimate.baseline:.3g} s -> {estimate.candidate:.3g} s, "
+        f"{estimate.baseline:.3g} s -> {estimate.candidate:.3g} s, "
         f"x{estimate.estimate:.2f}, watched only"
     )
+
+
+def must_pass(cases: Sequence[str]) -> str:
+    """Says which cases failed that must not."""
+    return f"{count(len(cases), 'case')} must pass and did not: {_listed(cases)}"
+
+
+def fallen(cases: Sequence[str], severity: Severity) -> str:
+    """Says which cases fell further than the severity rule allows."""
+    return (
+        f"{count(len(cases), 'case')} fell by {severity.drop:g} or more and "
+        f"{severity.cases} may: {_listed(cases)}"
+    )
+
+
+def severe(cases: Sequence[str]) -> str:
+    """Says which cases failed severely for the first time."""
+    return (
+        f"{count(len(cases), 'case')} failed severely and never did under the baseline: "
+        f"{_listed(cases)}; a person must look at them"
+    )
+
+
+def rare(metric: Metric, estimate: Estimate) -> str:
+    """Compares the share of cases with a severe failure with its budget."""
+    rate, high = estimate.candidate, estimate.arm_high
+    if rate is None or high is None:
+        return "the share of severe failures is not known"
+    text = f"severe in {rate:.2%} of {count(estimate.n, 'case')}, at most {high:.2%}"
+    return text if metric.budget is None else f"{text}; budget {metric.budget:.2%}"
 
 
 def no_floor(metric: Metric, estimate: Estimate) -> str:
@@ -99,6 +150,63 @@ def reached(metric: Metric, estimate: Estimate, rule: float, result: str) -> str
         rule_text = f"${rule:g}"
         verb = {"pass": "is under", "fail": "is above"}.get(result, "may be above")
     return f"{text} {verb} the {name} of {rule_text}"
+
+
+def look_at_severe() -> str:
+    """Says who settles a new severe failure."""
+    return "see the outputs with llmvc report, then promote with --clear-severe"
+
+
+def look_at_changed(estimate: Estimate) -> str:
+    """Says what to do where too few cases changed for a number to mean anything."""
+    differ = "case that differs" if estimate.n_changed == 1 else "cases that differ"
+    return f"see the {estimate.n_changed} {differ} with llmvc report"
+
+
+def more_groups(missing: int) -> str:
+    """Says that cases of the present groups tell nothing new."""
+    return f"cases of about {count(missing, 'further group')}, or groups of more even size"
+
+
+def set_rule(metric: Metric, *, has_baseline: bool) -> str:
+    """Says which rule the suite has to set."""
+    if metric.kind == "severe":
+        return f"give {metric.name} a budget in the suite"
+    if has_baseline:
+        what = "margin" if metric.kind == "score" else "limit"
+        return f"give {metric.name} a {what} in the suite"
+    if metric.kind == "latency":
+        return f"{metric.name} has nothing to be compared with yet: promote with --adopt --reason"
+    what = "floor" if metric.kind == "score" else "ceiling_usd"
+    return f"give {metric.name} a {what} in the suite, or promote with --adopt --reason"
+
+
+def mend(metric: Metric, estimate: Estimate) -> str:
+    """Says what to do about a metric that is undefined for another reason than too few cases."""
+    watch = f"watch {metric.name} only, with gate: false"
+    if metric.kind == "cost" and estimate.baseline is not None and estimate.candidate is not None:
+        if not (estimate.baseline > 0 and estimate.candidate > 0):
+            return f"a cost of nothing has no ratio: {watch}"
+        return f"more cases, so that no {TOP_CASES} of them hold so much of the cost; or {watch}"
+    if metric.kind == "cost":
+        return f"let the provider state costs, or give the model a price under prices:; or {watch}"
+    what = "latency" if metric.kind == "latency" else "score"
+    return f"see why runs of {metric.name} have no usable {what}, then llmvc eval again; or {watch}"
+
+
+def measure_again(metric: Metric) -> str:
+    """Says that a report lacks what a verdict on a metric rests on."""
+    return f"the report holds no interval for {metric.name}: llmvc eval again"
+
+
+def too_near() -> str:
+    """Says that no affordable number of cases decides."""
+    return "more cases of this kind hardly settle it: the difference is too near the rule"
+
+
+def _listed(cases: Sequence[str]) -> str:
+    more = f" and {len(cases) - SHOWN} more" if len(cases) > SHOWN else ""
+    return ", ".join(cases[:SHOWN]) + more
 
 
 def _change(estimate: Estimate) -> str:

@@ -109,6 +109,9 @@ def measured(done: "Measured") -> dict[str, Any]:
             "cases": len(report.cases),
             "estimates": plain(report.estimates),
             "recorded": report.recorded,
+            "look": report.look,
+            "tried": report.tried,
+            "alpha": report.alpha,
             "merges": list(report.merges),
             "failures": {arm: report.failures(arm) for arm in ("baseline", "candidate")},
         }
@@ -117,7 +120,8 @@ def measured(done: "Measured") -> dict[str, Any]:
         if result
         else None
     )
-    return {**members, "calls": calls}
+    golden = measured(done.golden) if done.golden else None
+    return {**members, "calls": calls, "golden": golden}
 
 
 def migrated(done: "Migrated") -> dict[str, Any]:

@@ -80,6 +80,8 @@ def test_stored_releases_and_versions_follow_their_schemas(ready, cli):
 
 
 def test_a_merged_report_follows_its_schema(ready, cli):
+    ready.two_looks()
+    cli("eval")
     merged = cli.json("eval", "--fresh")["report"]["digest"]
     value = cli.json("show", merged)["value"]
     assert value["actor"] is None

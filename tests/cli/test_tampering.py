@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from llmvc.core import digest
 from llmvc.core.report import Report
 from llmvc.core.version import contest_key, question_key
 from llmvc.store.repository import Repository
@@ -52,6 +53,18 @@ def measured(repo, wanted):
     ]
 
 
+def other_runs(case):
+    """Returns a case with the same scores from other runs, as another clone would have made."""
+    arms = {
+        arm: tuple(
+            replace(run, run_id=digest.of_bytes(f"{case.id} {run.run_id}".encode()))
+            for run in getattr(case, arm)
+        )
+        for arm in ("candidate", "baseline")
+    }
+    return replace(case, **arms)
+
+
 def test_a_good_report_filed_under_another_candidate_is_no_evidence(repo, cli):
     wanted = candidate(repo, cli, f"miss {FAILING}")
     good = released_report(repo)
@@ -79,9 +92,12 @@ def test_a_merged_report_made_by_hand_does_not_outvote_the_measurement(repo, cli
 def test_a_fail_cannot_be_made_acceptable_by_measuring_it_again(repo, cli):
     wanted = candidate(repo, cli, f"miss {FAILING}")
     cli("eval", code=1)
-    for _ in range(2):
-        cli("eval", "--fresh", code=None)
-    assert cli.json("eval", code=3)["verdict"]["verdict"] == "inconclusive"  # too many looks
+    (leaf,) = measured(repo, wanted)
+    served = cli.digest(NOW_SERVED)
+    keys = question_key(wanted, served, leaf.suite), contest_key(served, leaf.suite)
+    file(repo, replace(leaf, cases=tuple(map(other_runs, leaf.cases))), *keys)
+    merged = cli.json("eval", "--merge-only", code=3)
+    assert "this is look 2 at one question" in merged["verdict"]["reason"]
     refused = cli("promote", "prod", "--accept-inconclusive", "--reason", "please", code=1)
     assert "on the same question says fail" in refused.err
     assert cli.digest(NOW_SERVED) != wanted

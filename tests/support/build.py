@@ -73,7 +73,6 @@ llmvc: 1
 bundle: {name}
 dataset: cases.jsonl
 runs: 1
-looks: 2
 scorers:
   - {{name: exact, type: equals}}
 metrics:
@@ -125,6 +124,11 @@ class RepoBuilder:
         self.prompt("Repeat the number.", name=name)
         self.write(f"evals/{name}/suite.yaml", SUITE.format(name=name))
         self.cases(cases, name=name)
+
+    def two_looks(self, *, name: str = "support") -> None:
+        """Plans a look at nine tenths of the cases in the suite."""
+        looks = "looks: {at: [0.9, 1]}\n"
+        self.write(f"evals/{name}/suite.yaml", SUITE.format(name=name) + looks)
 
     def prompt(self, text: str, *, name: str = "support") -> None:
         """Writes the system prompt; `miss N` in it makes the first N cases fail."""

@@ -13,6 +13,11 @@ from llmvc.errors import UsageError
 @click.option("--suite", metavar="FILE", help="The suite file, if the bundle has several.")
 @click.option("--accept-suite", metavar="DIGEST", help="Let this suite replace the one in force.")
 @click.option("--accept-inconclusive", is_flag=True, help="Release UNPROVEN; needs --reason.")
+@click.option(
+    "--clear-severe",
+    metavar="CASE,…",
+    help="Cases whose severe failure was looked at and is accepted; needs --reason.",
+)
 @click.option("--again", is_flag=True, help="Serve a version that was rolled back; needs --reason.")
 @click.option("--adopt", is_flag=True, help="Record what runs already, unmeasured; needs --reason.")
 @options.reason
@@ -25,6 +30,7 @@ def command(
     suite: str | None,
     accept_suite: str | None,
     accept_inconclusive: bool,
+    clear_severe: str | None,
     again: bool,
     adopt: bool,
     reason: str | None,
@@ -49,7 +55,10 @@ def command(
             raise UsageError("--adopt needs a reason", hint="--reason '…'")
         moved = releasing.adopt(ws, wanted, env, reason=reason, dry_run=dry_run)
     else:
-        exceptions = releasing.Exceptions(reason, accept_suite, accept_inconclusive, again)
+        cleared = frozenset(clear_severe.split(",")) if clear_severe else frozenset[str]()
+        exceptions = releasing.Exceptions(
+            reason, accept_suite, accept_inconclusive, again, clear_severe=cleared
+        )
         moved = releasing.promote(
             ws, wanted, env, suite=suite, exceptions=exceptions, dry_run=dry_run
         )

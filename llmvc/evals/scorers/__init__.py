@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from llmvc.core.suite import Case, Scorer
+from llmvc.core.metric import Scorer
+from llmvc.core.suite import Case
 from llmvc.errors import FormatError
 from llmvc.evals.providers.base import Answer
 from llmvc.evals.scorers import checks, number, structure, text

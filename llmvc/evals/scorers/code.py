@@ -3,6 +3,7 @@
 - The suite pins the code by the digest of its LF bytes; other bytes are refused.
 - It is called with (output, case, answer) and returns a bool, a number from 0 to 1, or an object
   with `score`. Anything else, and any exception, means that it could not tell.
+- With a `scale` such as [1, 5] it returns numbers in that range, which reports hold as 0 to 1.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from llmvc.core import digest
-from llmvc.core.suite import Case, Scorer
+from llmvc.core.metric import Scorer, number
+from llmvc.core.suite import Case
 from llmvc.errors import FormatError, IntegrityError
 from llmvc.evals.loading import load_function
 from llmvc.evals.providers.base import Answer, one_line, thawed
@@ -29,6 +31,8 @@ def load(scorer: Scorer, folder: Path) -> Callable[[Case, Answer], float]:
         raise FormatError(
             f"scorer {scorer.name} names no code", hint="write `path: scorers.py` beside its type"
         )
+    scale = scorer.options.get("scale")
+    low, high = (number(end) or 0.0 for end in scale) if isinstance(scale, list) else (0.0, 1.0)
     function, code = load_function(folder / name, function_name)
     if scorer.code is not None and scorer.code != code:
         raise IntegrityError(
@@ -39,7 +43,8 @@ def load(scorer: Scorer, folder: Path) -> Callable[[Case, Answer], float]:
 
     def call(case: Case, answer: Answer) -> float:
         try:
-            return read(function(answer.output, thawed(case.to_dict()), asdict(answer)))
+            found = function(answer.output, thawed(case.to_dict()), asdict(answer))
+            return read(found, low, high)
         except FormatError:
             raise
         except Exception as err:  # foreign code: whatever it raises, it could not tell
@@ -48,16 +53,16 @@ def load(scorer: Scorer, folder: Path) -> Callable[[Case, Answer], float]:
     return call
 
 
-def read(value: Any) -> float:
-    """Reads what a scorer returned.
+def read(value: Any, low: float = 0.0, high: float = 1.0) -> float:
+    """Reads what a scorer returned, as a score from 0 to 1.
 
     Raises:
-        FormatError: it is not a score from 0 to 1.
+        FormatError: it is not a number in its range.
     """
     if isinstance(value, Mapping):
         if "score" not in value:
             raise FormatError("the object that it returned has no score")
         value = value["score"]
-    if isinstance(value, bool | int | float) and 0 <= value <= 1:
-        return float(value)
-    raise FormatError(one_line(f"returned {value!r}, not a score from 0 to 1"))
+    if isinstance(value, bool | int | float) and low <= value <= high:
+        return (float(value) - low) / (high - low)
+    raise FormatError(one_line(f"returned {value!r}, not a score from {low:g} to {high:g}"))

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from llmvc.core.suite import number
+from llmvc.core.metric import number
 from llmvc.errors import FormatError
 from llmvc.evals.scorers.options import Options, dig
 from llmvc.evals.scorers.structure import parse

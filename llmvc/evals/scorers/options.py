@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from llmvc.core import canon
-from llmvc.core.suite import Case, number
+from llmvc.core.metric import number
+from llmvc.core.suite import Case
 from llmvc.errors import FormatError
 
 _SLOT: Final = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_.-]*)\s*\}\}")

@@ -8,16 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmvc.core import digest
+from llmvc.core.metric import Metric
 from llmvc.core.report import CaseRuns, Report, Run
-from llmvc.core.suite import Metric
+from llmvc.core.suite import Looks
 from llmvc.errors import FormatError
 from llmvc.evals import reports
 from llmvc.evals.providers.base import failed
+from llmvc.gate.level import Standing
 from tests.unit.evals.world import Fake, arms, bundle, cases, measure, right, suite
 
 ROWS = cases(30)
 WIDE = Metric("quality", "score", ("right",), margin=0.3, floor=0.5)
-SUITE = suite(ROWS, looks=2, metrics=(WIDE,))
+SUITE = suite(ROWS, looks=Looks("cases", (0.5, 1.0)), metrics=(WIDE,))
 TIME = "2026-11-20T12:0{}:00.000Z"
 
 
@@ -133,7 +135,9 @@ def leaf(number, *, names="ab", minute=0, application=None, tool="llmvc 0.1.0"):
         )
         for case in ROWS
     )
-    estimates, verdict = reports._judged(rows, SUITE, has_baseline=True)
+    judged = reports.judge_runs(
+        rows, SUITE, Standing(1), has_baseline=True, seed=5, planned={"cases": 30}
+    )
     return Report(
         bundle="support",
         candidate=bundle("new").digest,
@@ -141,8 +145,9 @@ def leaf(number, *, names="ab", minute=0, application=None, tool="llmvc 0.1.0"):
         suite=SUITE.digest,
         seed=5,
         cases=rows,
-        estimates=estimates,
-        verdict=verdict,
+        estimates=judged.estimates,
+        verdict=judged.verdict,
+        alpha=judged.alpha,
         started=TIME.format(minute),
         finished=TIME.format(minute + 1),
         actor=f"actor {number}",

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from llmvc.core.suite import Case, Scorer
+from llmvc.core.metric import Scorer
+from llmvc.core.suite import Case
 from llmvc.errors import FormatError, ProviderError
 from llmvc.evals import runner
 from llmvc.evals.plan import Arm

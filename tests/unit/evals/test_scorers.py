@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmvc.core import digest, scorers
-from llmvc.core.suite import Case, Scorer
+from llmvc.core.metric import Scorer
+from llmvc.core.suite import Case
 from llmvc.errors import FormatError, IntegrityError
 from llmvc.evals.providers.base import Answer
 from llmvc.evals.scorers import RULES, Scoring, score

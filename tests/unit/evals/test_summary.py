@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from llmvc.core import digest
+from llmvc.core.metric import Metric, Scorer
 from llmvc.core.report import CaseRuns, Run
-from llmvc.core.suite import Metric, Scorer, Suite
-from llmvc.evals.summary import summarize
+from llmvc.core.suite import Suite
+from llmvc.evals.summary import Design, summarize
 from llmvc.gate.decide import decide
 from llmvc.stats.paired import el_score
 
@@ -176,7 +177,7 @@ def test_a_score_out_of_range_makes_the_metric_undefined(value):
     cases = drawn(40)
     first = replace(cases[0], candidate=(run(0, value),))
     found = the([first, *cases[1:]])
-    assert (found.reason, found.low) == ("a score lies outside [0, 1]", None)
+    assert (found.reason, found.low) == ("a score lies outside its range", None)
 
 
 def test_groups_are_the_units():
@@ -214,7 +215,8 @@ def test_unequal_groups_of_perfect_answers_are_still_perfect():
 def test_without_a_baseline_there_is_the_candidates_interval_alone():
     cases = [replace(item, baseline=()) for item in drawn(100)]
     found = the(cases)
-    assert (found.baseline, found.estimate, found.low, found.p_pass, found.p_fail) == (None,) * 5
+    assert (found.baseline, found.estimate, found.low) == (None,) * 3
+    assert found.p_pass < found.alpha < found.p_fail
     assert found.arm_low < found.candidate < found.arm_high
     assert (found.method, found.reason) == ("EL-score of one arm, t(99)", None)
     assert decide([found], suite(), has_baseline=False).verdict == "pass"
@@ -261,7 +263,7 @@ def test_hardly_any_cases_have_no_cost_interval_either(n):
 
 def test_the_cost_of_a_first_release_has_an_interval_alone():
     found = the([replace(item, baseline=()) for item in with_cost(60)], COST)
-    assert (found.estimate, found.low, found.p_pass, found.reason) == (None,) * 4
+    assert (found.estimate, found.low, found.reason) == (None,) * 3
     assert 0 < found.arm_low < found.candidate < found.arm_high
     assert found.method == "log of the mean, delta method, t(59)"
 
@@ -284,32 +286,62 @@ def test_a_baseline_that_costs_nothing_leaves_no_ratio():
     assert found.estimate is None
 
 
-def test_latency_is_the_ratio_of_medians_without_a_test():
-    cases = [
-        CaseRuns(
-            str(at), None, (run(0, 1.0, latency_s=1.5), run(1, 1.0, latency_s=None)),
-            (run(0, 1.0, latency_s=1.0),),
-        )
-        for at in range(30)
-    ]  # fmt: skip
-    found = the(cases, LATENCY)
-    assert (found.baseline, found.candidate, found.estimate) == (1.0, 1.5, 1.5)
-    assert (found.low, found.p_pass, found.alpha, found.reason) == (None,) * 4
-    assert found.method == "ratio of medians, no test in this version"
+def with_latency(n, ratio=1.0, runs=3, seed=0):
+    rng = np.random.default_rng(seed)
+    level = rng.lognormal(0, 0.3, n)
+
+    def times(at, factor):
+        drawn = level[at] * factor * rng.lognormal(0, 0.3, runs)
+        return tuple(run(number, 1.0, latency_s=float(s)) for number, s in enumerate(drawn))
+
+    return [CaseRuns(str(at), None, times(at, ratio), times(at, 1.0)) for at in range(n)]
+
+
+def test_latency_is_the_ratio_of_a_quantile_with_an_interval():
+    found = the(with_latency(120, 1.5), LATENCY)
+    assert found.estimate == pytest.approx(found.candidate / found.baseline)
+    assert found.low < 1.5 < found.high
+    assert found.arm_low <= found.candidate <= found.arm_high
+    assert found.method == "p50 over all runs, bootstrap of whole cases"
+    slow = replace(LATENCY, gate=True, limit=1.2)
+    verdict = decide([the(with_latency(120, 1.5), slow)], suite(slow), has_baseline=True)
+    assert verdict.verdict == "fail"
+    assert decide([the(with_latency(120), slow)], suite(slow), has_baseline=True).verdict == "pass"
+
+
+def test_a_tail_of_few_runs_has_a_latency_but_no_interval():
+    found = the(with_latency(60), replace(LATENCY, quantile=0.95))
+    assert (found.low, found.p_pass) == (None, None)
+    assert found.estimate is not None
+    assert "p95" in found.reason or "0.95" in found.reason
+    assert the(with_latency(70), replace(LATENCY, quantile=0.95)).low is not None
+
+
+def test_a_latency_that_is_missing_somewhere_is_undefined():
+    cases = with_latency(60)
+    first = replace(cases[0], candidate=(run(0, 1.0, latency_s=None), *cases[0].candidate[1:]))
+    found = the([first, *cases[1:]], LATENCY)
+    assert found.reason == "latency is not known for 1 run of the candidate"
     assert the(drawn(30), LATENCY).reason == "no latency was measured"
 
 
-def test_looks_share_the_error_rate():
+def test_a_stricter_level_widens_the_interval():
     cases = drawn(60)
-    assert the(cases, looks=2).alpha == 0.025
-    assert the(cases, looks=2).low < the(cases).low
+    (strict,) = summarize(cases, suite(), Design(0.01))
+    assert (strict.alpha, the(cases).alpha) == (0.01, 0.05)
+    assert strict.low < the(cases).low
 
 
 def test_estimates_come_in_the_suites_order_and_hold_no_odd_numbers():
     cases = with_cost(60, latency_s=0.5)
     found = summarize(cases, suite(COST, LATENCY, QUALITY))
     assert [item.metric for item in found] == ["cost", "latency", "quality"]
-    values = [getattr(item, field.name) for item in found for field in fields(item)]
+    values = [
+        getattr(item, field.name)
+        for item in found
+        for field in fields(item)
+        if field.name not in ("checks", "cases")
+    ]
     assert all(isfinite(value) for value in values if isinstance(value, float))
     assert all(type(value) in {float, int, str, type(None)} for value in values)
 

@@ -10,7 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from llmvc.core.bundle import Bundle
-from llmvc.core.suite import Case, Dataset, Metric, Scorer, Suite
+from llmvc.core.metric import Metric, Scorer
+from llmvc.core.suite import Case, Dataset, Suite
 from llmvc.evals import runner
 from llmvc.evals.plan import Arm
 from llmvc.evals.prices import Prices

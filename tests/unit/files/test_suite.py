@@ -3,7 +3,8 @@
 import pytest
 
 from llmvc.core import digest
-from llmvc.core.suite import Case, Dataset, Metric, Scorer, Suite
+from llmvc.core.metric import Metric, Scorer
+from llmvc.core.suite import Case, Dataset, Looks, Suite
 from llmvc.errors import FormatError, LlmvcError, NotFoundError
 from llmvc.files.config import Config
 from llmvc.files.suite import find_suites, load_suite
@@ -58,7 +59,7 @@ def test_a_suite_is_read_with_its_cases_sorted_by_id():
             Metric("cost", "cost", limit=1.1, gate=False),
         ),
         alpha=0.02,
-        looks=2,
+        looks=Looks("cases", (0.5, 1.0)),
         max_age_s=36 * 3600,
     )
     assert Suite.from_bytes(loaded.suite.to_bytes()) == loaded.suite
@@ -66,7 +67,8 @@ def test_a_suite_is_read_with_its_cases_sorted_by_id():
 
 def test_defaults_are_one_run_five_percent_one_look_and_a_day():
     suite = load(SUITE.replace("runs: 3\n", "").partition("alpha")[0]).suite
-    assert (suite.runs, suite.alpha, suite.looks, suite.max_age_s) == (1, 0.05, 1, 86_400)
+    assert (suite.runs, suite.alpha, suite.looks, suite.max_age_s) == (1, 0.05, Looks(), 86_400)
+    assert (suite.golden, suite.candidates, suite.beyond) == (None, 10, "divide")
 
 
 @pytest.mark.parametrize(
@@ -192,7 +194,23 @@ def test_a_schema_in_a_file_stands_inline_in_the_suite():
         ("margin: 0.05, ", "", "suite.yaml:12: metrics.quality.margin is missing"),
         ("limit: 1.10", "limit: 1", "suite.yaml:13: metrics.cost.limit must be above 1"),
         ("limit: 1.10", "margin: 0.1", "suite.yaml:13: metrics.cost.margin means nothing for a metric of kind cost"),
-        ("  cost: {limit: 1.10, gate: false}", "  latency: {limit: 2, gate: true}", "suite.yaml:13: metrics.latency cannot gate"),
+        ("  cost: {limit: 1.10, gate: false}", "  latency: {gate: true}", "suite.yaml:13: metrics.latency.limit is missing"),
+        ("margin: 0.05", "margin: 0.05, scale: [5, 1]", "suite.yaml:12: metrics.quality.scale is no range"),
+        ("margin: 0.05", "margin: 0.05, scale: [1, 3, 5]", "suite.yaml:12: metrics.quality.scale is no range"),
+        ("margin: 0.05", "margin: 4, scale: [1, 5]", "suite.yaml:12: metrics.quality.margin must be below 4"),
+        ("floor: 0.5", "floor: 1.5", "suite.yaml:12: metrics.quality.floor is outside the scale [0, 1]"),
+        ("margin: 0.05", "margin: 0.05, pass_k: 4", "suite.yaml:12: metrics.quality.pass_k is 4, and a case has 3 runs"),
+        ("margin: 0.05", "margin: 0.05, severity: {drop: 2}", "suite.yaml:12: metrics.quality.severity is 2, more than the scale allows"),
+        ("margin: 0.05", "margin: 0.05, slice: refunds", "suite.yaml:12: metrics.quality.slice names tag 'refunds', which no case has"),
+        ("margin: 0.05", "margin: 0.05, slices: [refunds]", "suite.yaml:12: metrics.quality.slices names tag 'refunds', which no case has"),
+        ("margin: 0.05", "margin: 0.05, must_pass: vip", "suite.yaml:12: metrics.quality.must_pass names tag 'vip', which no case has"),
+        ("margin: 0.05", "margin: 0.05, budget: 0.01", "suite.yaml:12: metrics.quality.budget means nothing for a metric of kind score"),
+        ("limit: 1.10, gate: false", "gate: false, meant: longer", "suite.yaml:13: metrics.cost.meant declares no limit"),
+        ("looks: 2", "looks: 0", "suite.yaml:15: looks must be at least 1"),
+        ("looks: 2", "looks: {at: [0.5, 0.5, 1]}", "suite.yaml:15: looks.at does not rise to 1"),
+        ("looks: 2", "looks: {at: [0.5]}", "suite.yaml:15: looks.at does not rise to 1"),
+        ("looks: 2", "looks: {by: runs, at: [0.5, 0.6, 1]}", "suite.yaml:15: two looks fall on the same of 3 runs"),
+        ("looks: 2", "golden: b3:12", "suite.yaml:15: golden may not be 'b3:12'; write b3: and 64 hex characters"),
         ("  cost: {limit: 1.10, gate: false}", "  cost: {gate: true}", "suite.yaml:13: metrics.cost.limit is missing"),
         ("[team, polite]", "[tem]", "suite.yaml:12: metrics.quality names scorer 'tem', which is not among scorers; write team instead"),
         ("scorers: [team, polite], ", "", "suite.yaml:12: metrics.quality.scorers is missing"),

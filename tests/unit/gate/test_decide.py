@@ -6,31 +6,35 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmvc.core.metric import Metric
 from llmvc.core.report import Estimate
-from llmvc.core.suite import Metric, Suite
-from llmvc.gate.decide import decide, holm
+from llmvc.core.suite import Looks, Suite
+from llmvc.gate.decide import decide
+from llmvc.gate.level import Standing
+from llmvc.gate.looks import levels
+from llmvc.gate.multiple import holm
 
 QUALITY = Metric("quality", "score", ("team",), margin=0.05, floor=0.5)
 COST = Metric("cost", "cost", limit=1.10, ceiling_usd=0.01)
 LATENCY = Metric("latency", "latency", gate=False)
 
 
-def suite(*metrics, alpha=0.05, looks=1):
-    return Suite((), (), 3, metrics, alpha=alpha, looks=looks)
+def suite(*metrics, alpha=0.05, **rules):
+    return Suite((), (), 3, metrics, alpha=alpha, **rules)
 
 
 def score(low, high, *, p_fail=0.5, name="quality", n=100, changed=20, alpha=0.05):
     return Estimate(
         name, "score", baseline=0.8, candidate=0.8 + (low + high) / 2, estimate=(low + high) / 2,
-        low=low, high=high, arm_low=0.7, arm_high=0.86, p_pass=0.5, p_fail=p_fail, t_pass=0.0,
-        t_fail=0.0, alpha=alpha, n=n, n_effective=float(n), n_changed=changed,
+        low=low, high=high, arm_low=0.7, arm_high=0.86, p_pass=1e-9, p_fail=p_fail, t_pass=0.0,
+        t_fail=0.0, alpha=alpha, n=n, n_effective=float(n), n_worse=changed,
     )  # fmt: skip
 
 
 def cost(low, high, *, p_fail=0.5, alpha=0.025, n=100):
     return Estimate(
         "cost", "cost", baseline=0.002, candidate=0.002, estimate=(low + high) / 2, low=low,
-        high=high, arm_low=0.0018, arm_high=0.0022, p_pass=0.5, p_fail=p_fail, alpha=alpha, n=n,
+        high=high, arm_low=0.0018, arm_high=0.0022, p_pass=1e-9, p_fail=p_fail, alpha=alpha, n=n,
         n_effective=float(n),
     )  # fmt: skip
 
@@ -112,7 +116,7 @@ def test_latency_is_described_and_never_judged():
     seen = Estimate("latency", "latency", baseline=1.0, candidate=1.5, estimate=1.5, n=100)
     result = verdict(score(-0.01, 0.01), seen, metrics=(QUALITY, LATENCY))
     assert result.verdict == "pass"
-    assert result.metrics[1].reason == "median 1 s -> 1.5 s, x1.50, watched only"
+    assert result.metrics[1].reason == "1 s -> 1.5 s, x1.50, watched only"
     gating = replace(LATENCY, gate=True)
     assert verdict(score(-0.01, 0.01), seen, metrics=(QUALITY, gating)).verdict == "inconclusive"
 
@@ -122,7 +126,7 @@ def test_latency_is_described_and_never_judged():
     [
         ({"failures": 1}, "1 run failed and have no output"),
         ({"failures": 1200}, "1,200 runs failed and have no output"),
-        ({"looks_taken": 2}, "this is look 2 at one question and the suite plans 1 look"),
+        ({"standing": Standing(look=2)}, "this is look 2 at one question, the suite plans 1"),
     ],
 )
 @pytest.mark.parametrize("low", [-0.01, -0.3])
@@ -144,7 +148,7 @@ def test_a_suite_without_a_gating_metric_is_inconclusive():
     [
         (None, "it was not estimated"),
         (Estimate("quality", "score", reason="there are no cases"), "there are no cases"),
-        (score(-0.01, 0.01, alpha=0.2), "it was estimated at error rate 0.2, the suite asks for 0.05"),
+        (score(-0.01, 0.01, alpha=0.2), "it was estimated at error rate 0.2, the report says 0.05"),
         (replace(score(0, 0), low=None, high=None, p_fail=None), "there is no comparison with a baseline"),
     ],
 )  # fmt: skip
@@ -154,10 +158,15 @@ def test_missing_or_foreign_evidence_never_passes(estimate, reason):
 
 
 def test_looks_share_the_error_rate():
-    planned = suite(QUALITY, looks=2)
-    assert decide([score(-0.01, 0.01)], planned, has_baseline=True).verdict == "inconclusive"
-    half = score(-0.01, 0.01, alpha=0.025)
-    assert decide([half], planned, has_baseline=True, looks_taken=2).verdict == "pass"
+    planned = suite(QUALITY, looks=Looks("cases", (0.5, 1.0)))
+    first, last = levels((0.5, 1.0), 0.05)
+    p = replace(score(-0.01, 0.01), p_pass=(first + last) / 2)
+    at = {
+        look: decide([p], planned, has_baseline=True, standing=Standing(look, made_at=0.05))
+        for look in (1, 2)
+    }
+    assert (at[1].verdict, at[2].verdict) == ("inconclusive", "pass")
+    assert "and 0.0056 is asked" in at[1].reason
 
 
 @pytest.mark.parametrize(("metric", "what"), [(replace(QUALITY, margin=None), "margin"), (replace(COST, limit=None), "limit")])  # fmt: skip
@@ -177,7 +186,7 @@ def test_a_gating_metric_without_a_rule_is_inconclusive_and_says_which_to_set(me
     ],
 )
 def test_a_first_release_is_judged_by_its_floor(low, high, expected, verb):
-    estimate = replace(score(0, 0), candidate=0.6, arm_low=low, arm_high=high)
+    estimate = replace(score(0, 0, p_fail=1e-9), candidate=0.6, arm_low=low, arm_high=high)
     result = verdict(estimate, has_baseline=False)
     assert result.verdict == expected
     assert result.metrics[0].reason == f"0.600 [{low:.3f}, {high:.3f}] {verb} the floor of 0.5"
@@ -188,7 +197,7 @@ def test_a_first_release_is_judged_by_its_floor(low, high, expected, verb):
     [(0.001, 0.009, "pass"), (0.001, 0.01, "inconclusive"), (0.02, 0.03, "fail")],
 )
 def test_a_first_release_is_judged_by_its_cost_ceiling(low, high, expected):
-    estimate = replace(cost(1, 1), arm_low=low, arm_high=high)
+    estimate = replace(cost(1, 1, p_fail=1e-9), arm_low=low, arm_high=high)
     assert verdict(estimate, metrics=(COST,), has_baseline=False).verdict == expected
 
 
@@ -210,7 +219,7 @@ def test_a_first_release_that_could_not_be_measured_is_inconclusive():
 def test_latency_of_a_first_release_is_described():
     seen = Estimate("latency", "latency", candidate=1.5, n=100)
     result = verdict(score(0, 0), seen, metrics=(QUALITY, LATENCY), has_baseline=False)
-    assert result.metrics[1].reason == "median 1.5 s, watched only"
+    assert result.metrics[1].reason == "1.5 s, watched only"
     unseen = Estimate("latency", "latency", n=100)
     result = verdict(score(0, 0), unseen, metrics=(QUALITY, LATENCY), has_baseline=False)
     assert result.metrics[1].reason == "no latency was measured"

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from llmvc.core.metric import Metric
 from llmvc.core.report import Estimate
-from llmvc.core.suite import Case, Metric, Suite
+from llmvc.core.suite import Case, Looks, Suite
 from llmvc.errors import Inconclusive
 from llmvc.gate import design, settle
 from llmvc.gate.design import effective_number, refuse_hopeless
@@ -90,7 +91,7 @@ def test_a_watched_metric_is_not_checked():
 
 def test_planned_looks_need_more_cases():
     check(cases(54), QUALITY)
-    assert refused(cases(54), QUALITY, looks=2)
+    assert refused(cases(54), QUALITY, looks=Looks("cases", (0.5, 1.0)))
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from llmvc.core.metric import Metric
 from llmvc.core.report import Estimate
-from llmvc.core.suite import Metric, Suite
+from llmvc.core.suite import Suite
 from llmvc.gate.decide import decide
 from llmvc.gate.settle import settle
 
@@ -17,7 +18,7 @@ SUITE = Suite((), (), 3, (QUALITY, COST))
 def score(estimate, half, n=100):
     return Estimate(
         "quality", "score", baseline=0.8, candidate=0.8, estimate=estimate, low=estimate - half,
-        high=estimate + half, arm_low=0.8 - half, arm_high=0.8 + half, alpha=0.05, p_fail=0.5, n=n,
+        high=estimate + half, arm_low=0.8 - half, arm_high=0.8 + half, alpha=0.05, p_pass=1e-9, p_fail=0.5, n=n,
         n_effective=float(n),
     )  # fmt: skip
 
