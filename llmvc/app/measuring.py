@@ -3,12 +3,10 @@
 A question that was answered already is not asked again.
 """
 
-from dataclasses import asdict, dataclass, replace
-from math import isclose
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from llmvc.app import evidence, revisions
-from llmvc.app.evidence import Question
 from llmvc.app.job import (
     Choices,
     Comparison,
@@ -19,45 +17,18 @@ from llmvc.app.job import (
     prepared,
     store_report,
 )
+from llmvc.app.judging import Measured, stricter
 from llmvc.app.workspace import Workspace
 from llmvc.core import digest
 from llmvc.core.bundle import Bundle
 from llmvc.core.digest import Digest
-from llmvc.core.report import Report, Verdict
+from llmvc.core.report import Report
 from llmvc.core.suite import Suite
-from llmvc.errors import ConfigError, Inconclusive, IntegrityError, NotFoundError
+from llmvc.errors import ConfigError, Inconclusive, NotFoundError
 from llmvc.evals.budget import CallEstimate
-from llmvc.evals.runner import RunResult
-from llmvc.gate import level
-from llmvc.gate.level import Standing
 
 if TYPE_CHECKING:
     from llmvc.files.config import Config
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What a measurement led to.
-
-    Attributes:
-        report: the evidence; None if there was nothing to measure.
-        verdict: what the gate says of it.
-        note: what else a person should know.
-        result: what the runner did; None where a stored report answered.
-        golden: the same candidate against the suite's pinned version; None if it is not asked.
-    """
-
-    report: Report | None
-    verdict: Verdict | None
-    note: str = ""
-    result: RunResult | None = None
-    golden: "Measured | None" = None
-
-    @property
-    def outcome(self) -> str | None:
-        """The worst verdict on the questions asked; None if none was."""
-        found = {item.verdict.verdict for item in (self, self.golden) if item and item.verdict}
-        return next((one for one in ("fail", "inconclusive", "pass") if one in found), None)
 
 
 def default_environment(config: "Config") -> str:
@@ -167,7 +138,7 @@ def stored(ws: Workspace, comparison: Comparison) -> Measured | None:
     where = evidence.standing(report, reports, evidence.tried(ws, comparison.question))
     verdict = evidence.judge(report, comparison.suite.suite, where)
     note = f"stored evidence, report {digest.short(report.digest)}"
-    note += _stricter(comparison.suite.suite, where)
+    note += stricter(comparison.suite.suite, where)
     if report.application is not None:
         loose = " with loose edits" if report.application.get("dirty") else ""
         note += f", of the application at {report.application.get('commit')}{loose}"
@@ -196,37 +167,6 @@ def served_bundle(ws: Workspace, bundle: str, env: str) -> Bundle | None:
     return revisions.released_bundle(chain, tip) if tip else None
 
 
-def gate(ws: Workspace, prefix: str, *, recompute: bool = False) -> Measured:
-    """Judges a stored report again, together with all others on its question.
-
-    Args:
-        ws: the workspace.
-        prefix: the report's digest, or its start.
-        recompute: derive its estimates again from the scores that it carries.
-
-    Raises:
-        NotFoundError: no report has that digest.
-        IntegrityError: its estimates are not what its scores give.
-    """
-    data = ws.repo.versions.read(revisions.find_digest(ws, prefix))
-    if data is None or not data.startswith(b"{"):
-        raise NotFoundError(
-            f"{prefix} is not a report", hint="llmvc log shows the reports of releases"
-        )
-    report = Report.from_bytes(data)
-    suite = evidence.read_suite(ws, report.suite)
-    if recompute:
-        _check_estimates(report, suite)
-    question = Question(report.bundle, report.candidate, report.baseline, report.suite)
-    reports = evidence.reports_on(ws, question)
-    covering = evidence.covering(reports)
-    where = evidence.standing(report, reports, evidence.tried(ws, question))
-    verdict = evidence.judge(report, suite, where)
-    if covering is not None and covering.digest != report.digest:
-        return Measured(report, verdict, f"superseded by report {digest.short(covering.digest)}")
-    return Measured(report, verdict)
-
-
 def _united(ws: Workspace, comparison: Comparison) -> Measured:
     """Returns the one report on a question, uniting several first."""
     question, suite = comparison.question, comparison.suite.suite
@@ -244,35 +184,8 @@ def _united(ws: Workspace, comparison: Comparison) -> Measured:
         reports = (*reports, report)
     where = evidence.standing(report, reports, evidence.tried(ws, question))
     verdict = evidence.judge(report, suite, where)
-    told = f"report {digest.short(report.digest)}{_stricter(suite, where)}"
+    told = f"report {digest.short(report.digest)}{stricter(suite, where)}"
     return Measured(report, verdict, told)
-
-
-def _stricter(suite: Suite, where: Standing) -> str:
-    """Says how candidates tried before make a verdict stricter; empty if they do not."""
-    said = level.note(suite, where)
-    return f"\n{said}" if said else ""
-
-
-def _check_estimates(report: Report, suite: Suite) -> None:
-    """Checks the stored estimates against the per-case scores; an undefined one claims nothing."""
-    from llmvc.evals.summary import Design, summarize  # noqa: PLC0415 (loads numpy)
-
-    design = Design(report.alpha, report.seed, report.planned)
-    derived = {item.metric: asdict(item) for item in summarize(report.cases, suite, design)}
-    for stored in report.estimates:
-        for name, value in asdict(stored).items() if stored.reason is None else ():
-            right = derived.get(stored.metric, {}).get(name)
-            if isinstance(value, int | float) and isinstance(right, int | float):
-                same = isclose(value, right, rel_tol=1e-9, abs_tol=1e-12)
-            else:
-                same = value == right
-            if not same:
-                raise IntegrityError(
-                    f"report {digest.short(report.digest)}: {name} of {stored.metric} is {value}, "
-                    f"its scores give {right}",
-                    hint="somebody edited it; find out who, and measure again",
-                )
 
 
 def announce(comparison: Comparison, expected: CallEstimate) -> str:

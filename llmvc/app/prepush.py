@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from llmvc.app import job, measuring, revisions
 from llmvc.app.hooks import Changed
 from llmvc.app.job import Choices, Comparison, OnProgress
-from llmvc.app.measuring import Measured
+from llmvc.app.judging import Measured
 from llmvc.app.workspace import Workspace
 from llmvc.core.report import Report, Verdict
 from llmvc.errors import ConfigError, LlmvcError

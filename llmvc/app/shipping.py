@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from llmvc.app import measuring, releasing, versioning
 from llmvc.app.appending import Moved
 from llmvc.app.job import Choices, OnEstimate, OnProgress
-from llmvc.app.measuring import Measured
+from llmvc.app.judging import Measured
 from llmvc.app.releasing import Exceptions
 from llmvc.app.versioning import Committed
 from llmvc.app.workspace import Workspace

@@ -6,7 +6,7 @@ from llmvc.cli.output import Output
 from llmvc.render import asjson, views
 
 if TYPE_CHECKING:
-    from llmvc.app.measuring import Measured
+    from llmvc.app.judging import Measured
 
 EXITS: Final = {"pass": 0, "fail": 1, "inconclusive": 3}
 

@@ -1,13 +1,15 @@
 """Options that several commands share, and how their values become workspaces."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from llmvc.app.workspace import Workspace
 from llmvc.core import names
 from llmvc.errors import UsageError
+
+if TYPE_CHECKING:
+    from llmvc.app.workspace import Workspace
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -73,8 +75,10 @@ def measuring(command: Command) -> Command:
     return command
 
 
-def workspace(actor: str | None = None) -> Workspace:
+def workspace(actor: str | None = None) -> "Workspace":
     """Opens the repository around the current folder; it is closed when the command ends."""
+    from llmvc.app.workspace import Workspace  # noqa: PLC0415 (`gate` on two files has none)
+
     opened = Workspace.open(actor=actor)
     click.get_current_context().call_on_close(opened.repo.close)
     return opened

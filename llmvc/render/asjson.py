@@ -10,7 +10,7 @@ from llmvc.core.release import Release
 if TYPE_CHECKING:
     from llmvc.app.appending import Moved
     from llmvc.app.history import Log, Shown
-    from llmvc.app.measuring import Measured
+    from llmvc.app.judging import Measured
     from llmvc.app.migrating import Migrated
     from llmvc.app.review import Diff
     from llmvc.app.revisions import Resolved

@@ -10,6 +10,7 @@ from llmvc.core.digest import short
 from llmvc.core.plural import count
 from llmvc.core.release import Release
 from llmvc.core.version import Version
+from llmvc.render import entry
 from llmvc.render.text import paint, table
 
 if TYPE_CHECKING:
@@ -104,11 +105,7 @@ def moved(done: "Moved", *, dry_run: bool) -> str:
 
 def verdict(report: "Report", judged: "Verdict", *, colored: bool) -> str:
     """Shows one line a metric and the verdict, as a reviewer reads it."""
-    verdicts = {item.metric: item for item in judged.metrics}
-    rows = [
-        _metric_row(item, verdicts.get(item.metric), colored=colored) for item in report.estimates
-    ]
-    lines = [table(rows)]
+    lines = [metrics(report.estimates, judged, colored=colored)]
     told = paint(judged.verdict, judged.verdict, colored=colored)
     lines.append(f"verdict: {told}  {judged.reason}")
     if judged.settle:
@@ -117,6 +114,14 @@ def verdict(report: "Report", judged: "Verdict", *, colored: bool) -> str:
     if report.recorded:
         lines.append("  recorded: outputs were replayed from recordings of real calls")
     return "\n".join(lines)
+
+
+def metrics(estimates: "Iterable[Estimate]", judged: "Verdict", *, colored: bool) -> str:
+    """Shows one line a metric: both arms, the difference, the rule and what became of it."""
+    verdicts = {item.metric: item for item in judged.metrics}
+    return table(
+        _metric_row(item, verdicts.get(item.metric), colored=colored) for item in estimates
+    )
 
 
 def reasons(report: "Report", judged: "Verdict") -> str:
@@ -155,38 +160,38 @@ def _metric_row(
     rule = judged.rule if judged else ""
     # The verdict line below gives the reasons of gating metrics; the others have only this one.
     reason = "" if gates or item.estimate is not None else (judged.reason if judged else "")
-    arms = f"{_value(item, item.baseline)} -> {_value(item, item.candidate)}"
+    arms = f"{value(item, item.baseline)} -> {value(item, item.candidate)}"
     if item.baseline is None:
-        arms = _value(item, item.candidate)
+        arms = value(item, item.candidate)
     told = paint(decided, decided, colored=colored)
-    return (item.metric, arms, _effect(item), rule, told, reason)
+    return (item.metric, arms, effect(item), rule, told, reason)
 
 
-def _value(item: "Estimate", value: float | None) -> str:
-    if value is None:
+def value(item: "Estimate", number: float | None) -> str:
+    """Shows a value of a metric in its unit."""
+    if number is None:
         return "-"
+    if item.kind == "severe":
+        return f"{number:.2%}"
     if item.kind == "cost":
-        return f"${value:.6f}".rstrip("0").rstrip(".") if value < 0.01 else f"${value:.4f}"
-    return f"{value:.3f}s" if item.kind == "latency" else f"{value:.3f}"
+        return f"${number:.6f}".rstrip("0").rstrip(".") if number < 0.01 else f"${number:.4f}"
+    return f"{number:.3f}s" if item.kind == "latency" else f"{number:.3f}"
 
 
-def _effect(item: "Estimate") -> str:
-    if item.estimate is None:
+def effect(item: "Estimate") -> str:
+    """Shows the difference to the baseline with its interval; one arm's interval without one."""
+    if item.estimate is None or item.kind == "severe":
         low, high = item.arm_low, item.arm_high
-        return f"[{low:.3f}, {high:.3f}]" if low is not None and high is not None else "-"
-    if item.kind == "score":
-        ends = (
-            f"[{item.low:+.3f}, {item.high:+.3f}]"
-            if item.low is not None and item.high is not None
-            else ""
-        )
-        return f"{item.estimate:+.3f}  {ends}"
+        if low is None or high is None:
+            return "-"
+        return f"[{low:.2%}, {high:.2%}]" if item.kind == "severe" else f"[{low:.3f}, {high:.3f}]"
+    sign, places = ("+", 3) if item.kind == "score" else ("", 2)
     ends = (
-        f"[{item.low:.2f}, {item.high:.2f}]"
+        f"[{item.low:{sign}.{places}f}, {item.high:{sign}.{places}f}]"
         if item.low is not None and item.high is not None
         else ""
     )
-    return f"x{item.estimate:.2f}  {ends}"
+    return f"{'' if sign else 'x'}{item.estimate:{sign}.{places}f}  {ends}"
 
 
 def checked(item: "Checked") -> str:
@@ -266,6 +271,8 @@ def shown(found: "Shown") -> str:
     import json  # noqa: PLC0415 (canonical JSON has no layout for people)
 
     head = f"{found.kind}  {found.digest}"
+    if found.kind == entry.TYPE:
+        return entry.text(found)
     if found.resolved is None:
         return f"{head}\n{json.dumps(found.value, indent=2, ensure_ascii=False)}"
     lines = [head]

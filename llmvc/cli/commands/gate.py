@@ -1,23 +1,115 @@
 """`llmvc gate`."""
 
+import gc
+import math
+import os
+from typing import Any
+
 import click
 
-from llmvc.app import measuring
 from llmvc.cli import options
-from llmvc.cli.measured import exit_code, show
+from llmvc.cli.measured import EXITS, exit_code, show
 from llmvc.cli.output import current
+from llmvc.errors import UsageError
 
 
 @click.command("gate")
-@click.argument("report")
-@click.option("--recompute", is_flag=True, help="Derive the estimates again from the scores first.")
+@click.argument("arguments", nargs=-1, metavar="REPORT | BASELINE CANDIDATE")
+@click.option("--recompute", is_flag=True, help="Derive the estimates of REPORT again first.")
+@click.option("--margin", type=float, metavar="X", help="The largest drop that may pass.")
+@click.option(
+    "--metric", "metrics", multiple=True, metavar="NAME", help="A score to judge; may be repeated."
+)
+@click.option("--scale", metavar="LOW:HIGH", help="The range of the scores; else 0:1.")
+@click.option("--alpha", type=float, metavar="P", help="Error rate of each verdict; else 0.05.")
+@click.option("--cost-limit", type=float, metavar="RATIO", help="Judge the cost, such as 1.1.")
+@click.option("--latency-limit", type=float, metavar="RATIO", help="Judge the median latency.")
+@click.option("--group-by", metavar="NAME", help="The member that says which cases are related.")
+@click.option("--intersect", is_flag=True, help="Leave out cases that one file lacks.")
 @options.as_json
-def command(*, report: str, recompute: bool, as_json: bool) -> int:
-    """Judges the stored REPORT again; exit 0 for pass, 1 for fail, 3 for inconclusive.
+def command(*, arguments: tuple[str, ...], recompute: bool, as_json: bool, **rules: Any) -> int:
+    """Judges a stored REPORT again, or two result files of any harness.
+
+    A file is JSON lines such as {"case": "a", "run": 0, "scores": {"quality": 0.8}}, an output of
+    promptfoo, or a log of Inspect. Two files need no repository. Exit 0 for pass, 1 for fail, 3 for
+    inconclusive.
 
     \b
     Example: llmvc gate b3:9c1d22e0
+             llmvc gate base.jsonl new.jsonl --margin 0.05
     """  # noqa: D301
-    done = measuring.gate(options.workspace(), report, recompute=recompute)
+    given = [name for name, value in rules.items() if value not in (None, (), False)]
+    if len(arguments) == 1 and os.path.isfile(arguments[0]):  # noqa: PTH113 (pathlib costs 10 ms)
+        raise UsageError(
+            f"{arguments[0]} is one file", hint="llmvc gate BASELINE CANDIDATE compares two"
+        )
+    if len(arguments) == 1 and given:
+        option = {"metrics": "metric"}.get(given[0], given[0]).replace("_", "-")
+        raise UsageError(
+            f"--{option} is for two result files", hint="a report is judged by its suite"
+        )
+    if len(arguments) == 1:
+        return _report(arguments[0], recompute=recompute, as_json=as_json)
+    if len(arguments) != 2:
+        raise UsageError("expected REPORT or BASELINE CANDIDATE")
+    if recompute:
+        raise UsageError("--recompute is for a stored report", hint="files are always computed")
+    return _files(arguments[0], arguments[1], as_json=as_json, **rules)
+
+
+def _report(prefix: str, *, recompute: bool, as_json: bool) -> int:
+    from llmvc.app import judging  # noqa: PLC0415 (two files need no repository)
+
+    done = judging.gate(options.workspace(), prefix, recompute=recompute)
     show(current(), done, as_json=as_json)
     return exit_code(done)
+
+
+def _files(
+    baseline: str,
+    candidate: str,
+    *,
+    as_json: bool,
+    scale: str | None,
+    alpha: float | None,
+    metrics: tuple[str, ...],
+    **rules: Any,
+) -> int:
+    from pathlib import Path  # noqa: PLC0415
+
+    from llmvc.app.comparing import Rules, compare_files  # noqa: PLC0415
+    from llmvc.render import arms  # noqa: PLC0415
+
+    chosen = Rules(
+        metrics=metrics,
+        scale=(0.0, 1.0) if scale is None else _scale(scale),
+        alpha=0.05 if alpha is None else alpha,
+        **rules,
+    )
+    # Rows by the hundred thousand and no cycles among them: looking for some costs a fifth.
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        found = compare_files(Path(baseline), Path(candidate), chosen)
+    finally:
+        if collecting:
+            gc.enable()
+    out = current()
+    if as_json:
+        out.json("gate/1", arms.members(found))
+    else:
+        out.data(arms.text(found, colored=out.colored))
+    if found.left_out != (0, 0):
+        out.talk(arms.left_out(found))
+    return EXITS[found.verdict.verdict]
+
+
+def _scale(text: str) -> tuple[float, float]:
+    low, colon, high = text.partition(":")
+    try:
+        ends = (float(low), float(high))
+    except ValueError as err:
+        raise UsageError(f"--scale {text} is no range", hint="write it as --scale 1:5") from err
+    if not colon or not all(map(math.isfinite, ends)):
+        raise UsageError(f"--scale {text} is no range", hint="write it as --scale 1:5")
+    return ends

@@ -1,0 +1,101 @@
+"""Judging stored evidence again: arithmetic on a report, without statistics and without a call."""
+
+from dataclasses import asdict, dataclass
+from math import isclose
+from typing import TYPE_CHECKING
+
+from llmvc.app import evidence, revisions
+from llmvc.app.evidence import Question
+from llmvc.app.workspace import Workspace
+from llmvc.core import digest
+from llmvc.core.report import Report, Verdict
+from llmvc.core.suite import Suite
+from llmvc.errors import IntegrityError, NotFoundError
+from llmvc.gate import level
+from llmvc.gate.level import Standing
+
+if TYPE_CHECKING:
+    from llmvc.evals.runner import RunResult
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a measurement led to.
+
+    Attributes:
+        report: the evidence; None if there was nothing to measure.
+        verdict: what the gate says of it.
+        note: what else a person should know.
+        result: what the runner did; None where a stored report answered.
+        golden: the same candidate against the suite's pinned version; None if it is not asked.
+    """
+
+    report: Report | None
+    verdict: Verdict | None
+    note: str = ""
+    result: "RunResult | None" = None
+    golden: "Measured | None" = None
+
+    @property
+    def outcome(self) -> str | None:
+        """The worst verdict on the questions asked; None if none was."""
+        found = {item.verdict.verdict for item in (self, self.golden) if item and item.verdict}
+        return next((one for one in ("fail", "inconclusive", "pass") if one in found), None)
+
+
+def gate(ws: Workspace, prefix: str, *, recompute: bool = False) -> Measured:
+    """Judges a stored report again, together with all others on its question.
+
+    Args:
+        ws: the workspace.
+        prefix: the report's digest, or its start.
+        recompute: derive its estimates again from the scores that it carries.
+
+    Raises:
+        NotFoundError: no report has that digest.
+        IntegrityError: its estimates are not what its scores give.
+    """
+    data = ws.repo.versions.read(revisions.find_digest(ws, prefix))
+    if data is None or not data.startswith(b"{"):
+        raise NotFoundError(
+            f"{prefix} is not a report", hint="llmvc log shows the reports of releases"
+        )
+    report = Report.from_bytes(data)
+    suite = evidence.read_suite(ws, report.suite)
+    if recompute:
+        _check_estimates(report, suite)
+    question = Question(report.bundle, report.candidate, report.baseline, report.suite)
+    reports = evidence.reports_on(ws, question)
+    covering = evidence.covering(reports)
+    where = evidence.standing(report, reports, evidence.tried(ws, question))
+    verdict = evidence.judge(report, suite, where)
+    if covering is not None and covering.digest != report.digest:
+        return Measured(report, verdict, f"superseded by report {digest.short(covering.digest)}")
+    return Measured(report, verdict)
+
+
+def stricter(suite: Suite, where: Standing) -> str:
+    """Says how candidates tried before make a verdict stricter; empty if they do not."""
+    said = level.note(suite, where)
+    return f"\n{said}" if said else ""
+
+
+def _check_estimates(report: Report, suite: Suite) -> None:
+    """Checks the stored estimates against the per-case scores; an undefined one claims nothing."""
+    from llmvc.evals.summary import Design, summarize  # noqa: PLC0415 (loads numpy)
+
+    design = Design(report.alpha, report.seed, report.planned)
+    derived = {item.metric: asdict(item) for item in summarize(report.cases, suite, design)}
+    for stored in report.estimates:
+        for name, value in asdict(stored).items() if stored.reason is None else ():
+            right = derived.get(stored.metric, {}).get(name)
+            if isinstance(value, int | float) and isinstance(right, int | float):
+                same = isclose(value, right, rel_tol=1e-9, abs_tol=1e-12)
+            else:
+                same = value == right
+            if not same:
+                raise IntegrityError(
+                    f"report {digest.short(report.digest)}: {name} of {stored.metric} is {value}, "
+                    f"its scores give {right}",
+                    hint="somebody edited it; find out who, and measure again",
+                )
