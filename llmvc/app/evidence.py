@@ -25,12 +25,21 @@ _CANDIDATE: Final = re.compile(rb'"candidate":"(b3:[0-9a-f]{64})"')
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked of the evidence."""
+    """What is asked of the evidence.
+
+    Attributes:
+        bundle: the bundle's name.
+        candidate: what is to go in.
+        baseline: what it is compared with; None on a first release.
+        suite: what both are measured by.
+        counted: the contest in which candidates count, if it is not the question's own.
+    """
 
     bundle: str
     candidate: Digest
     baseline: Digest | None
     suite: Digest
+    counted: Digest | None = None
 
     @property
     def key(self) -> Digest:
@@ -99,10 +108,12 @@ def standing(report: Report, reports: tuple[Report, ...], tried: int = 1) -> Sta
         tried: candidates known today; a report knows those of its own day.
     """
     own = leaves(report)
-    ended = looks(item for item in reports if item.digest in own)
+    known = [item for item in reports if item.digest in own]
+    ended = looks(known)
     return Standing(
-        look=sum(ended),
-        merged=len(ended) > 1,
+        # A measurement that is not at hand was a look all the same.
+        look=sum(ended) if len(known) == len(own) else max(sum(ended), report.look, len(own)),
+        merged=len(ended) > 1 or len(known) < len(own) > 1,
         tried=max(tried, report.tried),
         made_at=report.alpha,
     )
@@ -111,7 +122,7 @@ def standing(report: Report, reports: tuple[Report, ...], tried: int = 1) -> Sta
 def tried(ws: Workspace, question: Question) -> int:
     """Counts the candidates tried on a question's baseline and suite, its own included."""
     found = {question.candidate}
-    for data in ws.repo.versions.about(question.contest):
+    for data in ws.repo.versions.about(question.counted or question.contest):
         match = _CANDIDATE.search(data)
         if match is not None:
             found.add(digest.parse(match[1].decode("ascii")))
@@ -180,11 +191,14 @@ def golden(question: Question, suite: Suite) -> Question | None:
     """Returns the same question against the suite's pinned version; None if there is none to ask.
 
     A first release, and one whose environment serves the pinned version, asks it already.
+    Candidates count by what is served: the pinned version stays while releases come and go.
     """
     pinned = suite.golden
     if pinned is None or pinned in (question.candidate, question.baseline):
         return None
-    return None if question.baseline is None else replace(question, baseline=pinned)
+    if question.baseline is None:
+        return None
+    return replace(question, baseline=pinned, counted=question.contest)
 
 
 def demand_no_severe(report: Report, suite: Suite, cleared: frozenset[str]) -> None:

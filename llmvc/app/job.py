@@ -75,6 +75,7 @@ class Comparison:
         baseline: what it serves; None on a first release.
         suite: cases, scorers and rules.
         config: how providers are reached.
+        counted: the contest in which candidates count, if it is not the comparison's own.
     """
 
     candidate: Resolved
@@ -82,6 +83,7 @@ class Comparison:
     baseline: Bundle | None
     suite: "LoadedSuite"
     config: "Config"
+    counted: Digest | None = None
 
     @property
     def question(self) -> Question:
@@ -91,6 +93,7 @@ class Comparison:
             self.candidate.bundle.digest,
             self.baseline.digest if self.baseline else None,
             self.suite.suite.digest,
+            self.counted,
         )
 
     def code_to_run(self) -> str | None:
@@ -143,9 +146,11 @@ class Job:
 
         loaded = self.comparison.suite
         tried = evidence.tried(self.ws, self.comparison.question)
+        begun = max((_rows(one.cases) for one in self._incomplete()), default=0)
 
         def decided(cases: tuple[CaseRuns, ...], stage: int) -> bool:
-            return reports.decided(
+            # To stop short of what an incomplete report holds would be a further look beside it.
+            return _rows(cases) >= begun and reports.decided(
                 cases,
                 loaded.suite,
                 stage,
@@ -186,6 +191,16 @@ class Job:
         )
         return report, result
 
+    def _incomplete(self) -> list[Report]:
+        """Returns the stored reports on the question that lack runs: this one goes on with them."""
+        stored = evidence.reports_on(self.ws, self.comparison.question)
+        return [one for one in stored if one.failures("candidate") + one.failures("baseline")]
+
+
+def _rows(cases: Sequence[CaseRuns]) -> int:
+    """Counts the runs of the candidate, finished or not: how far a measurement went."""
+    return sum(len(case.candidate) for case in cases)
+
 
 @contextmanager
 def prepared(ws: Workspace, comparison: Comparison, choices: Choices) -> Generator[Job]:
@@ -196,7 +211,7 @@ def prepared(ws: Workspace, comparison: Comparison, choices: Choices) -> Generat
         ConfigError: it cannot be made this way, or would cost too much.
         ProviderError: a provider cannot be used, or its price is not known.
     """
-    _refuse_hopeless(comparison)
+    _refuse_hopeless(ws, comparison)
     config, loaded = comparison.config, comparison.suite
     providers: dict[str, Provider] = {}
     arms = [_arm(ws, "candidate", comparison, providers)]
@@ -219,11 +234,18 @@ def prepared(ws: Workspace, comparison: Comparison, choices: Choices) -> Generat
         yield Job(ws, comparison, expected, tuple(arms), planned, cache, prices, choices)
 
 
-def _refuse_hopeless(comparison: Comparison) -> None:
-    from llmvc.gate.design import refuse_hopeless  # noqa: PLC0415 (only measurements need it)
+def _refuse_hopeless(ws: Workspace, comparison: Comparison) -> None:
+    from llmvc.app import pilots  # noqa: PLC0415 (only measurements need it)
+    from llmvc.gate.design import refuse_hopeless  # noqa: PLC0415
 
-    loaded = comparison.suite
-    refuse_hopeless(loaded.suite, loaded.cases, has_baseline=comparison.baseline is not None)
+    loaded, question = comparison.suite, comparison.question
+    refuse_hopeless(
+        loaded.suite,
+        loaded.cases,
+        has_baseline=comparison.baseline is not None,
+        pilot=pilots.estimates(ws, question, loaded.suite),
+        tried=evidence.tried(ws, question),
+    )
 
 
 def _arm(

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from math import isclose
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llmvc.app import evidence, revisions
 from llmvc.app.evidence import Question
@@ -82,20 +82,26 @@ def stricter(suite: Suite, where: Standing) -> str:
 
 def _check_estimates(report: Report, suite: Suite) -> None:
     """Checks the stored estimates against the per-case scores; an undefined one claims nothing."""
-    from llmvc.evals.summary import Design, summarize  # noqa: PLC0415 (loads numpy)
+    from llmvc.evals.estimates import Design  # noqa: PLC0415 (loads numpy)
+    from llmvc.evals.summary import summarize  # noqa: PLC0415
 
     design = Design(report.alpha, report.seed, report.planned)
     derived = {item.metric: asdict(item) for item in summarize(report.cases, suite, design)}
     for stored in report.estimates:
         for name, value in asdict(stored).items() if stored.reason is None else ():
             right = derived.get(stored.metric, {}).get(name)
-            if isinstance(value, int | float) and isinstance(right, int | float):
-                same = isclose(value, right, rel_tol=1e-9, abs_tol=1e-12)
-            else:
-                same = value == right
-            if not same:
+            if not _same(value, right):
                 raise IntegrityError(
                     f"report {digest.short(report.digest)}: {name} of {stored.metric} is {value}, "
                     f"its scores give {right}",
                     hint="somebody edited it; find out who, and measure again",
                 )
+
+
+def _same(value: Any, right: Any) -> bool:
+    """Says whether two values are the same but for the last digits of their numbers."""
+    if isinstance(value, int | float) and isinstance(right, int | float):
+        return isclose(value, right, rel_tol=1e-9, abs_tol=1e-12)
+    if isinstance(value, dict) and isinstance(right, dict):
+        return value.keys() == right.keys() and all(_same(value[k], right[k]) for k in value)
+    return bool(value == right)

@@ -75,7 +75,12 @@ def evaluate(
     pinned = evidence.golden(comparison.question, loaded.suite)
     if pinned is None or pinned.baseline is None:
         return done
-    against = replace(comparison, env="the pinned version", baseline=_bundle(ws, pinned.baseline))
+    against = replace(
+        comparison,
+        env="the pinned version",
+        baseline=_bundle(ws, pinned.baseline),
+        counted=pinned.counted,
+    )
     return replace(done, golden=_answer(ws, against, choices, on_estimate, progress))
 
 

@@ -279,7 +279,7 @@ class Report:
         body: dict[str, Any] = dict(canon.decode_object(data, TYPE))
         try:
             verdict = body["verdict"]
-            return cls(
+            report = cls(
                 bundle=body["bundle"],
                 candidate=digest.parse(body["candidate"]),
                 baseline=None if body["baseline"] is None else digest.parse(body["baseline"]),
@@ -313,6 +313,9 @@ class Report:
                 f"report lacks or misspells a member: {err}",
                 hint="it was stored by an older llmvc, or made by hand: measure again",
             ) from err
+        # What was read is its identity, and encoding thousands of runs again takes its time.
+        report.__dict__["data_bytes"] = data
+        return report
 
 
 def _case(body: dict[str, Any]) -> CaseRuns:

@@ -14,8 +14,9 @@ from llmvc.core.bundle import Bundle
 from llmvc.core.report import CaseRuns, Estimate, Report, Run, Verdict, looks
 from llmvc.core.suite import Suite
 from llmvc.errors import FormatError
-from llmvc.evals.summary import Design, summarize
-from llmvc.gate.decide import INCONCLUSIVE, decide
+from llmvc.evals.estimates import Design
+from llmvc.evals.summary import summarize
+from llmvc.gate.decide import FAIL, PASS, decide
 from llmvc.gate.level import Standing, level
 
 if TYPE_CHECKING:
@@ -118,7 +119,9 @@ def judge_runs(
     estimates = summarize(cases, suite, Design(alpha, seed, planned))
     if applications > 1:
         why = f"the reports measured {applications} revisions of the application"
-        estimates = tuple(Estimate(e.metric, e.kind, n=e.n, reason=why) for e in estimates)
+        estimates = tuple(
+            Estimate(e.metric, e.kind, n=e.n, cases=e.cases, reason=why) for e in estimates
+        )
     runs = [run for case in cases for run in (*case.candidate, *case.baseline)]
     verdict = decide(
         estimates,
@@ -139,8 +142,13 @@ def decided(
     plan: "Plan",
     tried: int,
 ) -> bool:
-    """Says whether an eval may end at a stage of its plan that is not the last one."""
-    if stage == len(plan.stages):
+    """Says whether an eval may end at a stage of its plan that is not the last one.
+
+    Only a comparison has a test that is valid at any stop: a first release is measured whole. None
+    passes before every case that must pass was asked.
+    """
+    last = stage == len(plan.stages)
+    if last or (suite.looks.by == "any-time" and not has_baseline):
         return False
     judged = judge_runs(
         cases,
@@ -150,7 +158,15 @@ def decided(
         seed=plan.seed,
         planned=plan.size,
     )
-    return judged.verdict.verdict != INCONCLUSIVE
+    said = judged.verdict.verdict
+    return said == FAIL or (said == PASS and not _must_pass_left(suite, stage, plan))
+
+
+def _must_pass_left(suite: Suite, stage: int, plan: "Plan") -> bool:
+    """Says whether cases that must pass would never be asked if the eval ended at a stage."""
+    tags = {tag for metric in suite.metrics if metric.gate for tag in metric.must_pass}
+    reached, _ = plan.stages[stage - 1]
+    return any(not tags.isdisjoint(arms[0].case.tags) for arms in plan.cases[reached:])
 
 
 def _standing(suite: Suite, stage: int, tried: int) -> Standing:

@@ -2,12 +2,11 @@
 
 - Runs are averaged into one number per case and arm, and cases are compared in pairs.
 - A metric that cannot be estimated says why; it never becomes 0, nor a smaller set of cases.
-- Scores are tested in [0, 1] and told in the metric's scale.
+- It gathers each metric's values and hands them on by kind; scores have a module of their own.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Final
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,28 +14,11 @@ from llmvc.core.metric import Metric
 from llmvc.core.report import CaseRuns, Estimate
 from llmvc.core.suite import Suite
 from llmvc.evals import table
+from llmvc.evals.estimates import Design, by_student, described
+from llmvc.evals.scores import score
 from llmvc.evals.table import Table
-from llmvc.stats import anytime, events, paired, quantile, ratio, repeats, samples
-from llmvc.stats.samples import Arm, FloatArray, Groups
-
-MOST_PERMUTED: Final = 20_000
-"""Runs in an arm up to which "did anything change" is asked: it only describes."""
-_BINARY: Final = (0.0, 1.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Design:
-    """What an estimate has to know beside the runs.
-
-    Attributes:
-        alpha: one-sided level of the verdict.
-        seed: of everything random.
-        planned: {"cases", "groups", "largest"} of the whole suite; empty if all of it was measured.
-    """
-
-    alpha: float
-    seed: int = 0
-    planned: Mapping[str, int] = field(default_factory=dict)
+from llmvc.stats import events, quantile, ratio, samples
+from llmvc.stats.samples import Groups
 
 
 def summarize(
@@ -77,87 +59,12 @@ def _estimate(
     if severe:
         return replace(_severe(metric, rows, groups, design.alpha), cases=broken)
     any_time = suite.looks.by == "any-time"
-    return replace(_score(metric, rows, groups, design, any_time=any_time), cases=broken)
-
-
-def _score(
-    metric: Metric, rows: Table, groups: Groups, design: Design, *, any_time: bool
-) -> Estimate:
-    """Estimates a bounded score: the difference of means, by the test that the suite names."""
-    base, arms = _described(metric, rows, groups, design.alpha)
-    if base.reason:
-        return _told(base, metric)
-    candidate, baseline = arms
-    floor = None
-    if baseline is None and metric.floor is not None:
-        floor = (metric.floor - metric.scale[0]) / metric.span
-    arm = _one_arm(candidate.means, groups, design.alpha, floor)
-    base = replace(base, arm_low=arm.low, arm_high=arm.high)
-    if baseline is None:
-        base = replace(base, p_pass=arm.p_pass, p_fail=arm.p_fail, t_pass=arm.t_pass)
-        base = replace(base, t_fail=arm.t_fail, method=_method("EL-score of one arm", groups))
-        split = samples.split_variance(candidate.means, candidate)
-        return _told(_with_split(base, split), metric)
-    d = _differences(candidate, baseline)
-    base = _tested(base, metric, d, groups, design, any_time=any_time)
-    base = _with_split(base, samples.split_variance(d, candidate, baseline))
-    fixed = repeats.fixed_suite(candidate, baseline, alpha=design.alpha)
-    if fixed is not None:
-        base = replace(base, fixed_low=_clip(fixed[0]), fixed_high=_clip(fixed[1]))
-    return _told(replace(base, checks=_checks(metric, rows, d, base, design.seed)), metric)
-
-
-def _tested(
-    base: Estimate,
-    metric: Metric,
-    d: FloatArray,
-    groups: Groups,
-    design: Design,
-    *,
-    any_time: bool,
-) -> Estimate:
-    """Adds the test of the per-case differences `d`."""
-    margin = None if metric.margin is None else metric.margin / metric.span
-    if any_time:
-        bound = 1.0
-        if not groups.alone:
-            planned = design.planned or _size(groups)
-            scale = planned["groups"] / planned["cases"]
-            bound = max(1.0, scale * planned["largest"])
-            d = groups.units(d) * (scale * groups.cases / groups.count)
-        bet = anytime.betting(d, margin=margin, alpha=design.alpha, bound=bound)
-        return replace(
-            base,
-            low=_clip(bet.low),
-            high=_clip(bet.high),
-            p_pass=bet.p_pass,
-            p_fail=bet.p_fail,
-            method="betting e-process, valid at any stop",
-            reason=bet.reason,
-        )
-    units = groups.units(d)
-    bound = max(groups.stretch, float(np.abs(units).max()))
-    test = paired.el_score if metric.test == "el-score" else paired.el_ratio
-    name = "EL-score" if metric.test == "el-score" else "EL-ratio"
-    found = test(units, margin=margin, alpha=design.alpha, bound=bound)
-    return replace(
-        base,
-        low=_clip(found.low),
-        high=_clip(found.high),
-        p_pass=found.p_pass,
-        p_fail=found.p_fail,
-        t_pass=found.t_pass,
-        t_fail=found.t_fail,
-        score_pass=found.score_pass,
-        score_fail=found.score_fail,
-        method=_method(f"paired {name}", groups),
-        reason=found.reason,
-    )
+    return replace(score(metric, rows, groups, design, any_time=any_time), cases=broken)
 
 
 def _cost(metric: Metric, rows: Table, groups: Groups, alpha: float) -> Estimate:
     """Estimates a cost: the ratio of totals, tested on its logarithm."""
-    base, (candidate, baseline) = _described(metric, rows, groups, ratio.cost_level(groups, alpha))
+    base, (candidate, baseline) = described(metric, rows, groups, ratio.cost_level(groups, alpha))
     if base.reason:
         return base
     ceiling = metric.ceiling_usd if baseline is None else None
@@ -175,7 +82,7 @@ def _cost(metric: Metric, rows: Table, groups: Groups, alpha: float) -> Estimate
         p_fail=test.p_fail,
         t_pass=test.t,
         t_fail=test.t,
-        method=_method(method, groups),
+        method=by_student(method, groups),
         reason=test.reason,
     )
 
@@ -258,133 +165,3 @@ def _severe(metric: Metric, rows: Table, groups: Groups, alpha: float) -> Estima
         method=f"Clopper-Pearson on the share of {what}",
         reason=test.reason,
     )
-
-
-def _described(
-    metric: Metric, rows: Table, groups: Groups, alpha: float
-) -> tuple[Estimate, tuple[Arm, Arm | None]]:
-    """Returns the figures that need no test, and why no test can follow, if so."""
-    base = Estimate(metric.name, metric.kind, alpha=alpha, n=rows.n, reason=rows.reason)
-    none = samples.reduce_runs([])
-    if rows.reason:
-        return base, (none, None)
-    if metric.pass_k is not None:
-        rows, reason = _pass_k(rows, metric.pass_k)
-        if reason:
-            return replace(base, reason=reason), (none, None)
-    candidate = samples.reduce_runs(rows.candidate)
-    baseline = None if rows.baseline is None else samples.reduce_runs(rows.baseline)
-    base = replace(
-        base,
-        candidate=float(candidate.means.mean()),
-        n_effective=groups.effective,
-        reason=groups.refusal(),
-    )
-    if metric.kind == "score" and _outside(candidate, baseline):
-        return replace(base, reason="a score lies outside its range"), (candidate, baseline)
-    if baseline is None:
-        return base, (candidate, None)
-    difference = _differences(candidate, baseline)
-    mean, estimate = float(baseline.means.mean()), float(difference.mean())
-    if metric.kind == "cost":
-        estimate_or_none = float(candidate.means.mean()) / mean if mean else None
-    else:
-        estimate_or_none = estimate
-    base = replace(
-        base,
-        baseline=mean,
-        estimate=estimate_or_none,
-        n_worse=int(np.count_nonzero(difference < 0)),
-        n_better=int(np.count_nonzero(difference > 0)),
-    )
-    return base, (candidate, baseline)
-
-
-def _pass_k(rows: Table, r: int) -> tuple[Table, str | None]:
-    """Returns rows with one value a case, the chance that `r` runs all pass; or why there is none.
-
-    A run passes if its score is 1.
-    """
-    made: list[list[list[float]] | None] = []
-    for arm in (rows.candidate, rows.baseline):
-        if arm is None:
-            made.append(None)
-            continue
-        if any(len(row) < r for row in arm):
-            return rows, f"pass^{r} needs {r} usable runs of every case"
-        passes = [sum(value >= 1 - 1e-9 for value in row) for row in arm]
-        chances = repeats.pass_k(passes, [len(row) for row in arm], r)
-        made.append([[float(chance)] for chance in chances])
-    candidate, baseline = made
-    return replace(rows, candidate=candidate or [], baseline=baseline), None
-
-
-def _checks(
-    metric: Metric, rows: Table, d: FloatArray, base: Estimate, seed: int
-) -> dict[str, float]:
-    """Returns p-values that describe and decide nothing."""
-    found: dict[str, float | None] = {}
-    baseline = rows.baseline or []
-    most = max((len(row) for row in (*rows.candidate, *baseline)), default=0)
-    if metric.pass_k is None and most == 1:
-        values = {value for row in (*rows.candidate, *baseline) for value in row}
-        if values <= set(_BINARY):
-            found["mcnemar"], found["mcnemar_mid_p"] = events.mcnemar(base.n_worse, base.n_better)
-    if metric.scale != _BINARY:
-        found["wilcoxon"] = events.wilcoxon(d)
-    if metric.pass_k is None and len(d) * most <= MOST_PERMUTED:
-        found["changed"] = repeats.changed(rows.candidate, baseline, seed=seed)
-    return {name: p for name, p in found.items() if p is not None}
-
-
-def _one_arm(
-    values: FloatArray, groups: Groups, alpha: float, floor: float | None
-) -> paired.ScoreTest:
-    """Returns the interval for the mean of one arm's scores.
-
-    Groups are added up about the mean, so that their sizes alone make no spread; the ends of the
-    support move with them.
-    """
-    mean = float(values.mean())
-    units = mean + groups.units(values - mean)
-    stretch = groups.stretch
-    low, high = mean - mean * stretch, mean + (1.0 - mean) * stretch
-    low, high = min(low, float(units.min())), max(high, float(units.max()))
-    test = paired.el_mean(units, floor=floor, alpha=alpha, low=low, high=high)
-    return replace(test, low=_clip(test.low, 0.0), high=_clip(test.high, 0.0))
-
-
-def _told(base: Estimate, metric: Metric) -> Estimate:
-    """Returns an estimate in the units of the metric's scale instead of [0, 1]."""
-    return base if metric.scale == _BINARY else base.in_scale(metric.scale[0], metric.span)
-
-
-def _outside(*arms: Arm | None) -> bool:
-    return any(
-        arm is not None and not ((arm.means >= 0) & (arm.means <= 1 + 1e-9)).all() for arm in arms
-    )
-
-
-def _differences(candidate: Arm, baseline: Arm) -> FloatArray:
-    """Returns candidate minus baseline, free of rounding noise so that equal means are equal."""
-    difference: FloatArray = candidate.means - baseline.means
-    scale = max(1.0, float(np.abs(difference).max(initial=0.0)))
-    return np.where(np.abs(difference) < 1e-12 * scale, 0.0, difference)
-
-
-def _size(groups: Groups) -> dict[str, int]:
-    largest = int(groups.sizes.max(initial=1))
-    return {"cases": groups.cases, "groups": groups.count, "largest": largest}
-
-
-def _method(name: str, groups: Groups) -> str:
-    over = "" if groups.alone else f" over {groups.count} groups"
-    return f"{name}{over}, t({groups.count - 1})"
-
-
-def _with_split(base: Estimate, split: tuple[float, float] | None) -> Estimate:
-    return base if split is None else replace(base, var_case=split[0], var_run=split[1])
-
-
-def _clip(value: float | None, low: float = -1.0) -> float | None:
-    return None if value is None else min(1.0, max(low, value))

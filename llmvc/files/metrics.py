@@ -193,7 +193,7 @@ class _Reader:
         if metric.slice is not None:
             self._known((metric.slice,), "slice")
         self._known(metric.must_pass, "must_pass")
-        if looks.by == "any-time" and metric.gate and metric.kind in ("cost", "latency"):
+        if looks.by == "any-time" and metric.gate and metric.kind != "score":
             raise self._error("gate", "cannot be true with looks: any-time", "write gate: false")
         if looks.by == "any-time" and "test" in self._rules:
             raise self._error("test", "is not used with looks: any-time", "remove test")

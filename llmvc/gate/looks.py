@@ -12,12 +12,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from math import ceil, cos, erfc, exp, pi, sqrt
-from statistics import NormalDist
 from typing import Final
 
 from llmvc.errors import FormatError
 
-_NORMAL: Final = NormalDist()
 _REACH: Final = 8.5
 """No mass worth counting lies further from 0 than this many standard deviations."""
 _FARTHEST: Final = 40.0
@@ -67,7 +65,11 @@ def spent(share: float, alpha: float) -> float:
         share: share of the whole evidence, in (0, 1].
         alpha: one-sided level that all looks share, in (0, 1).
     """
-    return alpha if share == 1.0 else 2.0 * _tail(-_NORMAL.inv_cdf(alpha / 2) / sqrt(share))
+    if share == 1.0:
+        return alpha
+    from statistics import NormalDist  # noqa: PLC0415 (10 ms that only planned looks need)
+
+    return 2.0 * _tail(-NormalDist().inv_cdf(alpha / 2) / sqrt(share))
 
 
 @dataclass(frozen=True, slots=True)

@@ -196,6 +196,15 @@ def test_halves_share_no_run_and_groups_stay_whole():
     assert max(left.values()) < 1.25 * min(left.values())
 
 
+def test_cases_are_drawn_with_replacement():
+    cases = noisy(100)
+    halves, rng = Halves.of(cases), np.random.default_rng(1)
+    drawn = [halves.draw(rng).cases(cases) for _ in range(50)]
+    assert all(len(one) == 100 for one in drawn)
+    distinct = np.mean([len({item.id for item in one}) for one in drawn])
+    assert distinct == pytest.approx(100 * (1 - 0.99**100), abs=3)
+
+
 def test_the_seed_decides_everything():
     def run(seed):
         return self_test(noisy(40), suite(), "candidate", times=5, seed=seed)

@@ -70,7 +70,9 @@ def test_the_runs_that_show_a_change_best_are_named():
     (found,) = changes(rows, suite())
     for item, arms in zip(found.cases, ((1, 1), (1, 1)), strict=True):
         name = item.case.id
-        wanted = [run_id(name, arm, at) for arm, at in zip(("candidate", "baseline"), arms, strict=True)]
+        wanted = [
+            run_id(name, arm, at) for arm, at in zip(("candidate", "baseline"), arms, strict=True)
+        ]
         assert [run.run_id for run in item.telling] == wanted
     (first,) = changes([case("w", (), (0, 0))], suite())[0].cases
     assert first.telling[1] is None
@@ -108,9 +110,7 @@ MIRROR = {"broken": "fixed", "fixed": "broken", "lower": "higher", "higher": "lo
 
 @given(old=SCORES, new=SCORES)
 def test_what_breaks_one_way_is_fixed_the_other_way(old, new):
-    (there,), (back,) = (
-        changes([case("c", *arms)], suite()) for arms in ((old, new), (new, old))
-    )
+    (there,), (back,) = (changes([case("c", *arms)], suite()) for arms in ((old, new), (new, old)))
     kinds = [item.kind for item in there.cases]
     assert [MIRROR.get(kind, kind) for kind in kinds] == [item.kind for item in back.cases]
     assert set(kinds) <= set(KINDS) - {"wrong"}

@@ -13,7 +13,8 @@ from llmvc.core import digest
 from llmvc.core.metric import Metric, Scorer
 from llmvc.core.report import CaseRuns, Run
 from llmvc.core.suite import Suite
-from llmvc.evals.summary import Design, summarize
+from llmvc.evals.estimates import Design
+from llmvc.evals.summary import summarize
 from llmvc.gate.decide import decide
 from llmvc.stats.paired import el_score
 
