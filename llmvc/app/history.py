@@ -33,11 +33,12 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A stored object and what it is.
+    """A stored object, or a run in the run cache, and what it is.
 
     Attributes:
         digest: its identity.
-        kind: such as `bundle/1`, or `asset` for bytes that are no llmvc object.
+        kind: such as `bundle/1`, `entry/1` for a run, or `asset` for bytes that are no llmvc
+            object.
         value: the decoded object; None for an asset.
         resolved: how it was named, for bundles.
     """
@@ -82,9 +83,16 @@ def log(ws: Workspace, name: str, *, count: int | None = None) -> Log:
 
 
 def show(ws: Workspace, name: str) -> Shown:
-    """Returns what a revision, or a bare digest, names."""
+    """Returns what a revision, or a bare digest, names; a run's digest is one in a report.
+
+    Raises:
+        NotFoundError: neither the store nor the run cache of this clone has it.
+    """
     if name.startswith("b3:"):
-        wanted = revisions.find_digest(ws, name)
+        try:
+            wanted = revisions.find_digest(ws, name)
+        except NotFoundError as err:
+            return _run(ws, name, err)
         data = ws.repo.versions.read(wanted) or b""
         try:
             value = canon.decode(data)
@@ -94,3 +102,19 @@ def show(ws: Workspace, name: str) -> Shown:
         return Shown(wanted, kind if isinstance(kind, str) else "asset", value)
     found = revisions.resolve(ws, name)
     return Shown(found.bundle.digest, "bundle/1", found.bundle.body, found)
+
+
+def _run(ws: Workspace, prefix: str, missing: NotFoundError) -> Shown:
+    """Returns the run in the run cache whose digest starts so."""
+    from llmvc.evals import runs  # noqa: PLC0415 (only where the store has nothing)
+
+    found = runs.search(runs.folder(ws.repo.common_dir), lambda run_id: run_id.startswith(prefix))
+    if not found:
+        raise NotFoundError(
+            f"{missing}, nor does the run cache of this clone hold such a run", hint=missing.hint
+        )
+    (run_id, entry), *others = found.items()
+    if others:
+        raise UsageError(f"{prefix} fits {len(found)} runs", hint="write more characters")
+    value = canon.decode(runs.encode(entry.key, entry.answer))
+    return Shown(run_id, runs.TYPE, value)

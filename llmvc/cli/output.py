@@ -5,9 +5,11 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import click
 
+from llmvc.errors import StoreError
 from llmvc.render.text import safe
 
 
@@ -46,8 +48,19 @@ class Output:
 
     def json(self, kind: str, members: Mapping[str, object]) -> None:
         """Prints one versioned object, keys sorted, never coloured."""
-        text = json.dumps({"llmvc": kind, **members}, indent=2, sort_keys=True, ensure_ascii=False)
-        sys.stdout.write(text + "\n")
+        sys.stdout.write(versioned(kind, members))
+
+    def save(self, path: str, text: str) -> None:
+        """Writes what was asked for to a file instead.
+
+        Raises:
+            StoreError: the disk refused it.
+        """
+        try:
+            Path(path).write_text(text.rstrip("\n") + "\n", encoding="utf-8")
+        except OSError as err:
+            raise StoreError(f"cannot write {path}: {err.strerror}") from err
+        self.talk(f"wrote {path}")
 
     def talk(self, text: str) -> None:
         """Says something that is not data."""
@@ -70,6 +83,12 @@ class Output:
         sys.stdout.flush()
         sys.stderr.write(safe(lines) + "\n")
         return exit_code
+
+
+def versioned(kind: str, members: Mapping[str, object]) -> str:
+    """Returns one versioned object, keys sorted, as lines of JSON."""
+    text = json.dumps({"llmvc": kind, **members}, indent=2, sort_keys=True, ensure_ascii=False)
+    return text + "\n"
 
 
 def current() -> Output:

@@ -11,7 +11,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -103,6 +103,36 @@ def decode(line: bytes) -> Entry | None:
         return Entry(digest.parse(body["key"]), digest.of_bytes(line), Answer(**fields))
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
+
+
+def folder(common: Path) -> Path:
+    """Returns where the ledgers of a repository lie, beside its objects."""
+    return common / "llmvc" / "runs"
+
+
+def search(folder: Path, wanted: Callable[[Digest], bool]) -> dict[Digest, Entry]:
+    """Returns the entries whose `run_id` is wanted, from every ledger in a folder.
+
+    An entry does not carry its own digest, so that every line is hashed: 0.1 s for 60,000 runs.
+
+    Args:
+        folder: the cache; one that is not there holds nothing.
+        wanted: tells whether a run is.
+
+    Raises:
+        StoreError: a ledger cannot be read.
+    """
+    found: dict[Digest, Entry] = {}
+    for path in sorted(folder.glob("*.jsonl")):
+        try:
+            with path.open("rb") as lines:
+                for line in lines:
+                    run_id = digest.of_bytes(line.rstrip(b"\n"))
+                    if wanted(run_id) and (entry := decode(line.rstrip(b"\n"))) is not None:
+                        found[run_id] = entry
+        except OSError as err:
+            raise StoreError(f"cannot read run cache {path}: {err.strerror}") from err
+    return found
 
 
 class Ledger:

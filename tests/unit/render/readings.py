@@ -8,9 +8,10 @@ from llmvc.core.metric import Metric, Scorer
 from llmvc.core.report import CaseRuns, Report, Run
 from llmvc.core.suite import Suite
 from llmvc.evals.changes import changes
+from llmvc.evals.estimates import Design
 from llmvc.evals.providers.base import Answer
 from llmvc.evals.runs import Entry
-from llmvc.evals.summary import Design, summarize
+from llmvc.evals.summary import summarize
 from llmvc.gate.decide import decide
 from llmvc.gate.level import Standing
 
@@ -111,7 +112,9 @@ def reading(
     entries = None
     if outputs is not None:
         entries = {
-            digest.parse(key): Entry(digest.of_bytes(b"key"), digest.parse(key), Answer(output=text))
+            digest.parse(key): Entry(
+                digest.of_bytes(b"key"), digest.parse(key), Answer(output=text)
+            )
             for key, text in outputs.items()
         }
     return Reading(
