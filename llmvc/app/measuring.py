@@ -81,7 +81,10 @@ def evaluate(
         baseline=_bundle(ws, pinned.baseline),
         counted=pinned.counted,
     )
-    return replace(done, golden=_answer(ws, against, choices, on_estimate, progress))
+    left = choices
+    if choices.max_usd is not None and done.result is not None:
+        left = replace(choices, max_usd=max(0.0, choices.max_usd - done.result.cost_usd))
+    return replace(done, golden=_answer(ws, against, left, on_estimate, progress))
 
 
 def _bundle(ws: Workspace, wanted: Digest) -> Bundle:
@@ -162,7 +165,9 @@ def measure(job: Job, progress: OnProgress) -> Measured:
     calls = f"{result.called} calls, {result.reused} reused, ${result.cost_usd:.4f}"
     if result.saved:
         calls += f"; decided at look {result.look} of {result.looks}: {result.saved} calls saved"
-    return replace(done, note=f"{calls}\n{done.note}", result=result)
+    which, *more = done.note.split("\n")
+    note = "\n".join((f"{which}: {calls}", *more))
+    return replace(done, note=note, result=result)
 
 
 def served_bundle(ws: Workspace, bundle: str, env: str) -> Bundle | None:

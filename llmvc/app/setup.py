@@ -1,11 +1,17 @@
 """Setting up: a repository for llmvc, and a bundle to start from."""
 
 import sys
-from math import ceil
+import textwrap
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from llmvc.app.workspace import Workspace
 from llmvc.core import names
+from llmvc.core.suite import Case
 from llmvc.errors import ConfigError, StoreError
+
+if TYPE_CHECKING:
+    from llmvc.evals.planner import Fitting
 
 CONFIG = ".llmvc/config.yaml"
 ATTRIBUTES = ".gitattributes"
@@ -26,10 +32,23 @@ NEW = (
     ("evals/{name}/cases.jsonl", "cases.jsonl"),
 )
 
-# What two runs of one bundle typically differ by, before anything was measured: variance between
-# cases of the true difference, and variance that one run in each arm adds.
-TYPICAL_VAR_CASE = 0.016
-TYPICAL_VAR_RUN = 0.16
+# What the suite of a new bundle says: `examples/new/suite.yaml`.
+NEW_RUNS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A bundle to start from.
+
+    Attributes:
+        written: the paths.
+        fitting: the margin of its suite, and what it is worth.
+        note: the same in words.
+    """
+
+    written: tuple[str, ...]
+    fitting: "Fitting"
+    note: str
 
 
 def init(ws: Workspace) -> tuple[str, ...]:
@@ -56,17 +75,17 @@ def init(ws: Workspace) -> tuple[str, ...]:
     return tuple(done) or ("everything was set up already",)
 
 
-def new(ws: Workspace, name: str) -> tuple[str, ...]:
+def new(ws: Workspace, name: str) -> Started:
     """Writes a bundle with a suite and cases, answered by a stand-in instead of a model.
 
-    The margin is the smallest one that an unchanged bundle passes with 80% power.
-
-    Returns:
-        The paths written.
+    The margin is the smallest one that an unchanged bundle passes with 80% power; a suite with too
+    few cases for any gets none, and only watches.
 
     Raises:
         ConfigError: a file is there already; nothing was written.
     """
+    from llmvc.evals import planner  # noqa: PLC0415 (loads numpy)
+
     names.check_name(name, "bundle")
     init(ws)
     paths = [(path.format(name=name), template) for path, template in NEW]
@@ -75,18 +94,21 @@ def new(ws: Workspace, name: str) -> tuple[str, ...]:
             raise ConfigError(
                 f"{path} is there already", hint="choose another name, or edit that bundle"
             )
-    cases = len(_template("cases.jsonl").splitlines())
+    cases = [Case(str(at), {}) for at, _ in enumerate(_template("cases.jsonl").splitlines())]
+    fitting = planner.smallest_fitting(cases, NEW_RUNS)
+    note = fitting.told(len(cases), NEW_RUNS)
+    filled = {
+        "NAME": name,
+        "RUNS": str(NEW_RUNS),
+        "RULE": "gate: false" if fitting.margin is None else f"margin: {fitting.margin:g}",
+        "# NOTE": textwrap.fill(note, 88, initial_indent="# ", subsequent_indent="# "),
+    }
     for path, template in paths:
-        text = _template(template).replace("NAME", name).replace("MARGIN", _margin(cases, runs=3))
+        text = _template(template)
+        for place, value in filled.items():
+            text = text.replace(place, value)
         _write(ws, path, text)
-    return tuple(path for path, _ in paths)
-
-
-def _margin(cases: int, *, runs: int) -> str:
-    from llmvc.stats.power import smallest_margin  # noqa: PLC0415 (loads numpy)
-
-    margin = smallest_margin(cases, runs, TYPICAL_VAR_CASE, TYPICAL_VAR_RUN)
-    return f"{ceil(margin * 100) / 100:.2f}" if margin is not None else "0.5"
+    return Started(tuple(path for path, _ in paths), fitting, note)
 
 
 def _template(name: str) -> str:

@@ -325,7 +325,8 @@ def _case(body: dict[str, Any]) -> CaseRuns:
 
 def _estimate(body: dict[str, Any]) -> Estimate:
     cases = {name: tuple(ids) for name, ids in body["cases"].items()}
-    return Estimate(**{**body, "cases": cases})
+    values: dict[str, Any] = {**body, "cases": cases}
+    return Estimate(**values)
 
 
 def _runs(rows: Iterable[dict[str, Any]]) -> tuple[Run, ...]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from llmvc.core import canon
-from llmvc.core.suite import number
+from llmvc.core.metric import number
 from llmvc.errors import ConfigError, ProviderError
 from llmvc.evals.plan import Arm, ArmCase, Plan
 from llmvc.evals.prices import FREE, Price, Prices

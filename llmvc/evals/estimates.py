@@ -7,7 +7,7 @@ import numpy as np
 
 from llmvc.core.metric import Metric
 from llmvc.core.report import Estimate
-from llmvc.evals.table import Table
+from llmvc.evals.table import Rows, Table
 from llmvc.stats import repeats, samples
 from llmvc.stats.samples import Arm, FloatArray, Groups
 
@@ -37,6 +37,7 @@ def described(
     none = samples.reduce_runs([])
     if rows.reason:
         return base, (none, None)
+    strange = any(_strange(arm) for arm in (rows.candidate, rows.baseline) if arm)
     if metric.pass_k is not None:
         rows, reason = _pass_k(rows, metric.pass_k)
         if reason:
@@ -49,7 +50,7 @@ def described(
         n_effective=groups.effective,
         reason=groups.refusal(),
     )
-    if metric.kind == "score" and _outside(candidate, baseline):
+    if metric.kind == "score" and (strange or _outside(candidate, baseline)):
         return replace(base, reason="a score lies outside its range"), (candidate, baseline)
     if baseline is None:
         return base, (candidate, None)
@@ -86,6 +87,11 @@ def _pass_k(rows: Table, r: int) -> tuple[Table, str | None]:
         made.append([[float(chance)] for chance in chances])
     candidate, baseline = made
     return replace(rows, candidate=candidate or [], baseline=baseline), None
+
+
+def _strange(arm: Rows) -> bool:
+    """Says whether a run's score lies outside its range, though the mean of its case may not."""
+    return min(map(min, arm)) < 0.0 or max(map(max, arm)) > 1.0 + 1e-9
 
 
 def _outside(*arms: Arm | None) -> bool:

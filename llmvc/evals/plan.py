@@ -191,7 +191,7 @@ def _ordered(cases: Sequence[Case], seed: int) -> list[Case]:
     The cases of a group stay together: a look never tears one apart.
     """
     units: dict[str, list[Case]] = {}
-    for case in cases:
+    for case in sorted(cases, key=lambda one: one.id):
         units.setdefault(_unit(case), []).append(case)
     strata: dict[tuple[str, ...], list[str]] = {}
     for unit, members in units.items():

@@ -12,7 +12,7 @@ from typing import Final
 
 from llmvc.core import canon, digest
 from llmvc.core.digest import Digest
-from llmvc.core.suite import number
+from llmvc.core.metric import number
 from llmvc.errors import ConfigError, FormatError
 from llmvc.evals.providers.base import Answer, count
 

@@ -68,15 +68,15 @@ class Reuse:
         """Returns the cached answers of one arm that count."""
         return [entry.answer for entry in self._entries.get(arm, {}).values()]
 
-    def probe(self) -> tuple[ArmCase, int] | None:
+    def probe(self, look: int) -> tuple[ArmCase, int] | None:
         """Returns the candidate's call that tells who answers now; None if nobody needs to know.
 
-        It is needed if baseline runs are to be reused, the arms share connection and model, and no
-        cached candidate run stands beside them.
+        It is needed if baseline runs are to be reused, the arms share connection and model, and a
+        run of the candidate has to be made for this look at all.
         """
         if not self._comparable():
             return None
-        return next((call for call in self.missing() if call[0].arm.name == "candidate"), None)
+        return next((call for call in self.missing(look) if call[0].arm.name == "candidate"), None)
 
     def settle(self, seen: frozenset[Identity]) -> None:
         """Drops the baseline's runs that another model or fingerprint answered.

@@ -212,6 +212,7 @@ class _Session:
         self._snapshots: dict[str, Path | None] = {}
         self._rows: dict[tuple[str, str, int], Run] = {}
         self._seen: Counter[tuple[str, Identity]] = Counter()
+        self._answering: set[Identity] = set()
         self._called = self._failed = self._in_a_row = 0
         self._worked = False
         self._breathed = perf_counter()
@@ -224,7 +225,6 @@ class _Session:
             with tempfile.TemporaryDirectory(prefix="llmvc-") as folder:
                 self._snapshots = {arm.name: snapshot(arm, Path(folder)) for arm in self._arms}
                 async with asyncio.timeout(self._limits.max_seconds):
-                    await self._settle_reuse()
                     await self._make_looks()
         except TimeoutError:
             self._stopped = f"the {self._limits.max_seconds:g} seconds allowed are over"
@@ -251,21 +251,22 @@ class _Session:
 
     async def _make_looks(self) -> None:
         """Makes the calls of one planned look after another, until one of them decides."""
-        for look in range(1, len(self._plan.stages) + 1):
+        last = len(self._plan.stages)
+        for look in range(1, last + 1):
             self._look = look
+            await self._settle_reuse()
             self._take_reused()
             await self._make(self._reuse.missing(look))
-            if self._stopped or self._decided(self._cases(), look):
+            if self._stopped or look == last or self._decided(self._cases(), look):
                 return
 
     async def _settle_reuse(self) -> None:
         """Finds out who answers the candidate, and drops the baseline's runs of others."""
-        probe = self._reuse.probe()
+        probe = self._reuse.probe(self._look)
         if probe is not None:
             await self._make(iter((probe,)))
         cached = (identity(answer) for answer in self._reuse.answers("candidate"))
-        answered = (who for arm, who in self._seen if arm == "candidate")
-        self._reuse.settle(frozenset(answered if probe is not None else cached))
+        self._reuse.settle(frozenset(self._answering if probe is not None else cached))
 
     def _take_reused(self) -> None:
         for one, number in self._plan.calls(self._look):
@@ -298,6 +299,8 @@ class _Session:
             if answer.fault != "provider":
                 answer = replace(answer, time=answer.time or rfc3339(self._now()))
                 run_id = self._reuse.ledgers[one.arm.name].add(one.keys[number], answer).run_id
+                if one.arm.name == "candidate":
+                    self._answering.add(identity(answer))
             cost = self._keep(one, number, answer, run_id)
             self._budget.settle(expected, cost)
             if perf_counter() - self._breathed > _BREATH_S:

@@ -75,12 +75,12 @@ def _tested(
     """Adds the test of the per-case differences `d`."""
     margin = None if metric.margin is None else metric.margin / metric.span
     if any_time:
-        bound = 1.0
-        if not groups.alone:
-            planned = design.planned or _size(groups)
-            scale = planned["groups"] / planned["cases"]
-            bound = max(1.0, scale * planned["largest"])
-            d = groups.units(d) * (scale * groups.cases / groups.count)
+        planned = design.planned or _size(groups)
+        if not planned["cases"]:
+            return replace(base, reason="the groups of a slice count once all cases are measured")
+        scale = planned["groups"] / planned["cases"]
+        bound = max(1.0, scale * planned["largest"])
+        d = groups.units(d) * (scale * groups.cases / groups.count)
         bet = anytime.betting(d, margin=margin, alpha=design.alpha, bound=bound)
         return replace(
             base,

@@ -39,8 +39,17 @@ def summarize(
         if metric.slice not in by_slice:
             counted = table.of_slice(cases, metric)
             by_slice[metric.slice] = (counted, samples.group([case.group for case in counted]))
-        found.append(_estimate(metric, suite, *by_slice[metric.slice], whole))
+        own = whole if metric.slice is None else _in_slice(whole, len(cases))
+        found.append(_estimate(metric, suite, *by_slice[metric.slice], own))
     return tuple(found)
+
+
+def _in_slice(design: Design, measured: int) -> Design:
+    """Returns the design of a slice: how large its groups are is known when all was measured."""
+    planned = design.planned
+    if measured >= planned.get("cases", 0) or planned.get("groups") == planned.get("cases"):
+        return replace(design, planned={})
+    return replace(design, planned={"cases": 0, "groups": 0, "largest": 0})
 
 
 def _estimate(

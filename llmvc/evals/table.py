@@ -49,7 +49,8 @@ def collect(cases: Sequence[CaseRuns], value: Value, *, what: str, skip_failed: 
         cases: those that count.
         value: a run's value; None if it has none.
         what: the value's name for people.
-        skip_failed: whether a run that failed is left out instead of making the metric undefined.
+        skip_failed: whether a run that the provider failed is left out instead of making the metric
+            undefined; one that has an output and no value never is.
     """
     arms = {"candidate": [case.candidate for case in cases]}
     if any(case.baseline for case in cases):
@@ -62,7 +63,7 @@ def collect(cases: Sequence[CaseRuns], value: Value, *, what: str, skip_failed: 
             found = [(run, value(run)) for run in runs]
             rows[arm].append([number for _, number in found if number is not None])
             unknown += sum(
-                number is None and not (skip_failed and run.error is not None)
+                number is None and not (skip_failed and run.error is not None and not run.run_id)
                 for run, number in found
             )
         empty = sum(not row for row in rows[arm])

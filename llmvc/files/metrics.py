@@ -143,9 +143,9 @@ class _Reader:
 
     def _scale(self) -> tuple[float, float]:
         """Returns the metric's range: its own, or the one that all of its scorers share."""
-        written = self._rules.get("scale")
+        written: Any = self._rules.get("scale")
         if written is None:
-            shared = [
+            shared: list[Any] = [
                 self._scorers[name].options.get("scale")
                 for name in self._rules.get("scorers", ())
                 if name in self._scorers

@@ -22,14 +22,11 @@ from llmvc.core.suite import Suite
 from llmvc.gate import words
 from llmvc.gate.level import LAST_LOOK, Standing, level, refusal
 from llmvc.gate.multiple import benjamini_hochberg, holm
-from llmvc.gate.settle import settle
+from llmvc.gate.settle import LEAST_CHANGED, settle
 
 PASS: Final = "pass"  # noqa: S105 (a verdict, not a password)
 FAIL: Final = "fail"
 INCONCLUSIVE: Final = "inconclusive"
-
-LEAST_CHANGED: Final = 5
-"""Fewer changed cases never fail: three worse and none better is significant at any n."""
 
 _ROUNDING: Final = 1e-9
 
@@ -119,6 +116,12 @@ class _Row:
         """Says whether a p-value is small enough."""
         return p is not None and p < self.level
 
+    def over_budget(self) -> bool:
+        """Says whether a first release is shown to fail severely too often: nobody can clear it."""
+        return (
+            not self.has_baseline and self.unusable() is None and self.shows(self.estimate.p_fail)
+        )
+
     def broken(self) -> str | None:
         """Returns how a rule on single cases broke; None if none did."""
         must_pass = self.estimate.cases.get("must_pass", ())
@@ -207,7 +210,7 @@ def _alone(row: _Row) -> MetricVerdict:
     verdict = MetricVerdict(metric.name, INCONCLUSIVE, metric.gate, "", rule)
     if broken := row.broken():
         return replace(verdict, verdict=FAIL, reason=broken)
-    if metric.kind == "severe" and row.flagged:
+    if metric.kind == "severe" and row.flagged and not row.over_budget():
         return replace(verdict, reason=words.severe(row.flagged))
     if metric.kind == "latency" and metric.limit is None:
         return replace(verdict, reason=words.watched(row.estimate))

@@ -9,7 +9,8 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from math import ceil, log, sqrt
+from dataclasses import dataclass, replace
+from math import expm1, log, sqrt
 from statistics import NormalDist
 from typing import Final
 
@@ -19,9 +20,14 @@ from llmvc.core.report import Estimate
 from llmvc.core.suite import Case, Suite
 from llmvc.errors import Inconclusive
 from llmvc.gate.level import Standing, level, refusal
-from llmvc.gate.settle import LEAST_CASES, LEAST_COST_UNITS, LEAST_TAIL_RUNS, cases_within_budget
+from llmvc.gate.settle import (
+    LEAST_CASES,
+    LEAST_COST_UNITS,
+    LEAST_GROUPS,
+    cases_within_budget,
+    least_for_quantile,
+)
 
-LEAST_GROUPS: Final = 15
 LEAST_CHANCE: Final = 0.05
 FEW_COST_UNITS: Final = 100
 _MOST_CASES: Final = 10**7
@@ -68,7 +74,7 @@ def refuse_hopeless(
         elif metric.kind == "cost":
             _check_cost(metric, units, asked, has_baseline=has_baseline)
         elif metric.kind == "latency":
-            _check_quantile(metric, len(counted), suite.runs)
+            _check_quantile(metric, len(counted), suite.runs, asked)
 
 
 def _check_size(metric: Metric, cases: Sequence[Case]) -> float:
@@ -96,21 +102,41 @@ def effective_number(groups: Iterable[str | None]) -> float:
     return len(labels) ** 2 / squares if squares else 0.0
 
 
-def pass_chance(n: float, margin: float, variance: float, level: float) -> float:
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """What one metric's comparison draws on.
+
+    Attributes:
+        units: cases, or the effective number of groups.
+        variance: of the per-case difference of scores in [0, 1]; 0 gives a chance of 0 or 1.
+        level: one-sided error rate.
+        test: the test of the score.
+    """
+
+    units: float
+    variance: float
+    level: float
+    test: str = "el-score"
+
+
+def pass_chance(draw: Draw, margin: float) -> float:
     """Returns the chance that an unchanged candidate passes (statistics.md section 9).
 
+    Noise and the end point that a small sample cannot rule out are two hurdles; their sum in the
+    sixth power follows simulations within a few points (`stats.power.pass_power` is the same).
+
     Args:
-        n: units.
-        margin: the largest drop that may pass.
-        variance: of the per-case difference; 0 gives 0 or 1.
-        level: one-sided error rate.
+        draw: units, variance, level and test.
+        margin: the largest drop that may pass, in (0, 1).
     """
-    t = student_quantile(1 - level, n - 1)
-    error = sqrt(variance / n)
-    hurdle = max(t * error, t * t * (1 - margin) / n) - margin
+    t = student_quantile(1 - draw.level, draw.units - 1)
+    error = sqrt(draw.variance / draw.units)
+    share = t * t / draw.units
+    unseen = (expm1(share / 2) if draw.test == "el-ratio" else share) * (1 - margin)
+    room = margin - ((t * error) ** 6 + unseen**6) ** (1 / 6)
     if not error:
-        return float(hurdle < 0)
-    return _NORMAL.cdf(-hurdle / error)
+        return float(room > 0)
+    return _NORMAL.cdf(room / error)
 
 
 def student_quantile(level: float, df: float) -> float:
@@ -134,12 +160,12 @@ def _check_margin(metric: Metric, units: float, level: float, variance: float | 
             f"metric {metric.name} gates without a margin, so that nothing could pass",
             hint=f"give {metric.name} a margin in the suite, or gate: false",
         )
-    spread = 0.0 if variance is None else variance
-    if pass_chance(units, margin, spread, level) >= LEAST_CHANCE:
+    draw = Draw(units, variance or 0.0, level, metric.test)
+    if pass_chance(draw, margin) >= LEAST_CHANCE:
         return
     wanted = LEAST_CHANCE if variance is None else 0.8
-    cases = _smallest_n(lambda n: pass_chance(n, margin, spread, level) >= wanted)
-    fitting = _smallest_margin(units, level, spread, wanted)
+    cases = _smallest_n(lambda n: pass_chance(replace(draw, units=n), margin) >= wanted)
+    fitting = _smallest_margin(draw, wanted)
     why = "without an improvement" if variance is None else "more than 1 time in 20 if unchanged"
     raise Inconclusive(
         f"metric {metric.name} with a margin of {metric.margin:g} "
@@ -199,15 +225,15 @@ def _check_budget(metric: Metric, units: float, level: float) -> None:
     )
 
 
-def _check_quantile(metric: Metric, n: int, runs: int) -> None:
-    tail = min(metric.quantile, 1 - metric.quantile)
-    if n * runs * tail >= LEAST_TAIL_RUNS - 1e-9:
+def _check_quantile(metric: Metric, n: int, runs: int, level: float) -> None:
+    cases = least_for_quantile(metric.quantile, runs, level)
+    if n >= cases:
         return
     raise Inconclusive(
-        f"metric {metric.name} cannot tell p{100 * metric.quantile:g} from {n * runs} runs: "
-        f"{LEAST_TAIL_RUNS} of them must lie beyond it",
-        hint=f"it takes {ceil(round(LEAST_TAIL_RUNS / tail / runs, 6)):,} cases at this number of "
-        f"runs, or watch {metric.name} only with gate: false",
+        f"metric {metric.name} cannot tell p{100 * metric.quantile:g} from {count(n, 'case')} "
+        f"x {count(runs, 'run')}",
+        hint=f"it takes {cases:,} cases at this number of runs, or watch {metric.name} only with "
+        "gate: false",
     )
 
 
@@ -229,11 +255,11 @@ def _least_ratio(n: float, level: float) -> float:
     return t * t / (n + t * t)
 
 
-def _smallest_margin(n: float, level: float, variance: float, chance: float) -> float:
+def _smallest_margin(draw: Draw, chance: float) -> float:
     low, high = 0.0, 1.0
     while high - low > 1e-4:
         middle = (low + high) / 2
-        if pass_chance(n, middle, variance, level) >= chance:
+        if pass_chance(draw, middle) >= chance:
             high = middle
         else:
             low = middle

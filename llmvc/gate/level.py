@@ -36,12 +36,9 @@ LAST_LOOK: Final = Standing()
 
 def level(suite: Suite, standing: Standing) -> float:
     """Returns the one-sided level of a verdict; 0 where none may be read."""
-    share = 1.0
-    if standing.tried > suite.candidates:
-        share = suite.candidates / standing.tried if suite.beyond == "divide" else 0.0
-    alpha = suite.alpha * share
-    look = len(suite.looks.at) if standing.look is None else standing.look
-    if not alpha or look > len(suite.looks.at) or (standing.merged and look == 1):
+    alpha, look = _shared(suite, standing.tried), _look(suite, standing)
+    first = 2 if standing.merged else 1
+    if not alpha or not first <= look <= len(suite.looks.at):
         return 0.0
     nominal = levels(suite.looks.at, alpha)
     if not standing.merged:
@@ -58,10 +55,11 @@ def refusal(suite: Suite, standing: Standing) -> tuple[str, str] | None:
             f"{standing.tried} candidates were tried on these cases, {suite.candidates} may be",
             "add cases that no candidate was tried on: a suite with more evidence starts anew",
         )
-    return (
-        f"this is look {standing.look} at one question, the suite plans {len(suite.looks.at)}",
-        "add cases: a suite with more evidence is a new question",
-    )
+    look, planned = _look(suite, standing), len(suite.looks.at)
+    why = f"this is look {look} at one question, the suite plans {planned}"
+    if look <= planned:
+        why = f"the looks before look {look} at one question left nothing of the error rate"
+    return why, "add cases: a suite with more evidence is a new question"
 
 
 def note(suite: Suite, standing: Standing) -> str | None:
@@ -70,5 +68,17 @@ def note(suite: Suite, standing: Standing) -> str | None:
         return None
     return (
         f"candidate {standing.tried} on this baseline and suite, which allows {suite.candidates}: "
-        f"the error rate is {level(suite, standing):.2g} instead of {suite.alpha:g}"
+        f"the error rate is {_shared(suite, standing.tried):.2g} instead of {suite.alpha:g}"
     )
+
+
+def _shared(suite: Suite, tried: int) -> float:
+    """Returns what the candidates tried leave of the suite's alpha."""
+    if tried <= suite.candidates:
+        return suite.alpha
+    return suite.alpha * suite.candidates / tried if suite.beyond == "divide" else 0.0
+
+
+def _look(suite: Suite, standing: Standing) -> int:
+    """Returns the number of the look; the last one unless another is named."""
+    return len(suite.looks.at) if standing.look is None else standing.look

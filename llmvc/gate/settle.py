@@ -25,6 +25,7 @@ LEAST_TAIL_RUNS: Final = 10
 """A quantile of latency needs this many runs of an arm beyond it."""
 MOST_TIMES: Final = 20
 """More cases than this many times the present ones are no advice."""
+_ROUNDING: Final = 1e-9
 
 
 def settle(
@@ -53,7 +54,7 @@ def settle(
         if flagged:
             advice.append(words.look_at_severe())
         elif missing is None or _few_changed(metric, estimate, has_baseline=has_baseline):
-            advice.append(_advice(metric, estimate, has_baseline=has_baseline))
+            advice.append(_advice(metric, estimate, suite, has_baseline=has_baseline))
     if wanted:
         more = count(_round_up(max(wanted)), "more case")
         advice.insert(0, f"about {more} at {count(suite.runs, 'run')} would settle it")
@@ -68,30 +69,41 @@ def _missing(metric: Metric, estimate: Estimate, suite: Suite, *, has_baseline: 
     few = _too_few(metric, estimate, suite)
     if few is not None or rule is None:
         return few
+    if not _has_interval(metric, estimate, suite, has_baseline=has_baseline):
+        return None
     return _cases(metric, estimate, rule, has_baseline=has_baseline)
 
 
-def _advice(metric: Metric, estimate: Estimate, *, has_baseline: bool) -> str:
+def _advice(metric: Metric, estimate: Estimate, suite: Suite, *, has_baseline: bool) -> str:
     """Says what to do about a metric that no number of cases settles."""
-    few_groups = estimate.n_effective is not None and estimate.n_effective < LEAST_GROUPS
     if estimate.reason is not None:
-        if few_groups and estimate.n >= LEAST_CASES and metric.kind != "severe":
-            return words.more_groups(ceil(LEAST_GROUPS - (estimate.n_effective or 0.0)))
-        return words.mend(metric, estimate)
+        return _mend(metric, estimate)
     if _rule(metric, has_baseline=has_baseline) is None:
         return words.set_rule(metric, has_baseline=has_baseline)
-    if estimate.alpha is None or not _has_interval(metric, estimate, has_baseline=has_baseline):
+    if not _has_interval(metric, estimate, suite, has_baseline=has_baseline):
         return words.measure_again(metric)
     if _few_changed(metric, estimate, has_baseline=has_baseline):
         return words.look_at_changed(estimate)
+    if metric.kind == "severe" and (estimate.candidate or 0.0) >= (metric.budget or 0.0):
+        return words.over_budget(metric)
     return words.too_near()
 
 
-def _has_interval(metric: Metric, estimate: Estimate, *, has_baseline: bool) -> bool:
+def _mend(metric: Metric, estimate: Estimate) -> str:
+    """Says what to do about a metric that is undefined."""
+    groups = estimate.n_effective
+    if groups is not None and groups < LEAST_GROUPS <= LEAST_CASES <= estimate.n:
+        return words.more_groups(ceil(LEAST_GROUPS - groups))
+    return words.mend(metric, estimate)
+
+
+def _has_interval(metric: Metric, estimate: Estimate, suite: Suite, *, has_baseline: bool) -> bool:
+    """Says whether there is an interval, made at an error rate that the suite allows."""
     low, high = estimate.low, estimate.high
     if metric.kind == "severe" or not has_baseline:
         low, high = estimate.arm_low, estimate.arm_high
-    return low is not None and high is not None
+    allowed = estimate.alpha is not None and estimate.alpha <= suite.alpha * (1 + _ROUNDING)
+    return low is not None and high is not None and allowed
 
 
 def _few_changed(metric: Metric, estimate: Estimate, *, has_baseline: bool) -> bool:
@@ -102,7 +114,7 @@ def _few_changed(metric: Metric, estimate: Estimate, *, has_baseline: bool) -> b
         and estimate.reason is None
         and estimate.p_fail is not None
         and estimate.p_fail < (estimate.alpha or 0.0)
-        and estimate.n_changed < LEAST_CHANGED
+        and 0 < estimate.n_changed < LEAST_CHANGED
     )
 
 

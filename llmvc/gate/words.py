@@ -196,7 +196,15 @@ def mend(metric: Metric, estimate: Estimate) -> str:
 
 def measure_again(metric: Metric) -> str:
     """Says that a report lacks what a verdict on a metric rests on."""
-    return f"the report holds no interval for {metric.name}: llmvc eval again"
+    return f"the report holds no usable interval for {metric.name}: llmvc eval again"
+
+
+def over_budget(metric: Metric) -> str:
+    """Says that more cases do not help where too many fail severely."""
+    return (
+        f"{metric.name} fails more often than its budget allows: mend that, or fix a wider budget "
+        "before measuring"
+    )
 
 
 def too_near() -> str:

@@ -51,6 +51,8 @@ def notes(done: "Planned") -> str:
     found, lines = done.plan, list[str]()
     if found.pilot is not None:
         lines.append(f"the pilot is report {short(found.pilot)}")
+    elif any(metric.source == "report" for metric in found.metrics):
+        lines.append("the two files are the pilot")
     else:
         lines.append(f"there is no pilot yet: measure once with llmvc eval {done.bundle}")
     if found.any_time:

@@ -5,6 +5,7 @@ import click
 from llmvc.app import setup
 from llmvc.cli import options
 from llmvc.cli.output import current
+from llmvc.render import asjson
 
 
 @click.command("new")
@@ -18,13 +19,14 @@ def command(*, name: str, as_json: bool) -> None:
     \b
     Example: llmvc new support
     """  # noqa: D301
-    written = setup.new(options.workspace(), name)
+    started = setup.new(options.workspace(), name)
     out = current()
     if as_json:
-        out.json("new/1", {"bundle": name, "written": list(written)})
+        out.json("new/1", {"bundle": name, **asjson.plain_object(started)})
         return
-    for path in written:
+    for path in started.written:
         out.data(path)
+    out.talk(started.note)
     out.talk(
         f"next: git add, then llmvc commit {name} -m 'first', llmvc eval {name}, "
         f"llmvc promote {name} prod"

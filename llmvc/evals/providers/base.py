@@ -15,7 +15,8 @@ from typing import Any, Final, Literal, Protocol
 from llmvc.core import canon
 from llmvc.core.bundle import Bundle
 from llmvc.core.digest import Digest
-from llmvc.core.suite import Case, number
+from llmvc.core.metric import number
+from llmvc.core.suite import Case
 from llmvc.errors import FormatError
 
 Fault = Literal["provider", "application"]

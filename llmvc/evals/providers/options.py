@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from llmvc.core import canon
-from llmvc.core.suite import number
+from llmvc.core.metric import number
 from llmvc.errors import ConfigError
 
 

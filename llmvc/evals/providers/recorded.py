@@ -12,7 +12,7 @@ from typing import Final
 
 from llmvc.core import canon, digest
 from llmvc.core.digest import Digest
-from llmvc.core.suite import number
+from llmvc.core.metric import number
 from llmvc.errors import ConfigError, FormatError, ProviderError
 from llmvc.evals.providers.base import Answer, Call, Mode, count, read_answer, text_or_none
 from llmvc.evals.providers.options import Options

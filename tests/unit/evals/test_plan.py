@@ -1,11 +1,15 @@
 """Plans: which calls, in which order, and what cannot be measured by a plain call."""
 
 from collections import Counter
+from itertools import groupby
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from llmvc.core.report import ARMS
 from llmvc.core.request import call_seed
-from llmvc.core.suite import Case
+from llmvc.core.suite import Case, Looks
 from llmvc.errors import ConfigError, FormatError
 from llmvc.evals import plan
 from llmvc.evals.plan import Arm
@@ -129,3 +133,116 @@ def test_an_app_needs_no_request_but_a_plain_call_needs_its_variables():
 def test_a_dataset_must_have_cases_of_different_ids(rows, complaint):
     with pytest.raises(FormatError, match=complaint):
         plan.make(arms(Fake()), rows, suite())
+
+
+# --- looks
+
+
+def looking(rows, looks, runs=2):
+    return plan.make(arms(Fake(), baseline=True), rows, suite(rows, runs=runs, looks=looks))
+
+
+def grouped(sizes, tags=lambda _: ()):
+    return tuple(
+        Case(f"g{group:02}-{at}", {"question": "?"}, "a", group=f"g{group:02}", tags=tags(group))
+        for group, size in enumerate(sizes)
+        for at in range(size)
+    )
+
+
+@pytest.mark.parametrize(
+    ("n", "runs", "looks", "stages"),
+    [
+        (40, 2, Looks(), [(40, 2)]),
+        (40, 2, Looks("cases", (0.5, 1.0)), [(20, 2), (40, 2)]),
+        (41, 1, Looks("cases", (0.25, 0.5, 1.0)), [(11, 1), (21, 1), (41, 1)]),
+        # 0.7 * 30 is 20.999999999999996.
+        (30, 1, Looks("cases", (0.7, 1.0)), [(21, 1), (30, 1)]),
+        (10, 4, Looks("runs", (0.25, 0.5, 1.0)), [(10, 1), (10, 2), (10, 4)]),
+        (10, 3, Looks("runs", (0.3, 1.0)), [(10, 1), (10, 3)]),
+        (25, 2, Looks("any-time"), [(10, 2), (20, 2), (25, 2)]),
+        (20, 1, Looks("any-time"), [(10, 1), (20, 1)]),
+        (9, 1, Looks("any-time"), [(9, 1)]),
+        (1, 1, Looks("any-time"), [(1, 1)]),
+        (1, 1, Looks("cases", (0.5, 1.0)), [(1, 1), (1, 1)]),
+    ],
+)
+def test_each_look_reaches_as_far_as_was_planned(n, runs, looks, stages):
+    made = looking(cases(n), looks, runs)
+    assert list(made.stages) == stages
+    assert made.size == {"cases": n, "groups": n, "largest": 1}
+
+
+@pytest.mark.parametrize(
+    "looks", [Looks("cases", (0.2, 0.5, 0.9, 1.0)), Looks("any-time")], ids=["cases", "any-time"]
+)
+def test_no_look_tears_a_group_apart(looks):
+    sizes = [1, 7, 2, 5, 3, 1, 1, 6, 4, 2]
+    made = looking(grouped(sizes), looks)
+    order = [one[0].case.group for one in made.cases]
+    assert len(list(groupby(order))) == len(sizes)
+    for reached, _ in made.stages[:-1]:
+        assert order[reached - 1] != order[reached]
+    assert made.stages[-1] == (32, 2)
+    assert made.size == {"cases": 32, "groups": 10, "largest": 7}
+
+
+@given(st.lists(st.sampled_from([("de",), ("en",), ("de", "vip"), ()]), min_size=1, max_size=80))
+def test_every_look_sees_each_slice_in_proportion(tags):
+    rows = tuple(Case(f"c{at:03}", {"question": "?"}, "a", tags=one) for at, one in enumerate(tags))
+    made = looking(rows, Looks())
+    order = [one[0].case.tags for one in made.cases]
+    whole = Counter(tags)
+    for reached in range(1, len(order) + 1):
+        seen = Counter(order[:reached])
+        # Of each slice as much as of the others, to within one case of a slice each way.
+        least = max((seen[one] - 1) / whole[one] for one in whole)
+        most = min((seen[one] + 1) / whole[one] for one in whole)
+        assert least <= most
+
+
+@given(st.randoms(use_true_random=False))
+def test_the_order_is_that_of_the_question_and_not_of_the_input(random):
+    rows = list(
+        grouped([3, 1, 4, 2, 5], tags=lambda group: ("de",) if group % 2 else ())
+        + tuple(
+            Case(f"m{at}", {"question": "?"}, "a", group="mixed", tags=(f"t{at}",))
+            for at in range(4)
+        )
+    )
+    made = looking(tuple(rows), Looks("cases", (0.5, 1.0)))
+    random.shuffle(rows)
+    again = looking(tuple(rows), Looks("cases", (0.5, 1.0)))
+    assert [one[0].case.id for one in again.cases] == [one[0].case.id for one in made.cases]
+    assert again.stages == made.stages
+
+
+@pytest.mark.parametrize(
+    "looks",
+    [
+        Looks(),
+        Looks("cases", (0.1, 0.11, 0.5, 1.0)),
+        Looks("runs", (0.2, 0.6, 1.0)),
+        Looks("any-time"),
+    ],
+    ids=["one", "cases", "runs", "any-time"],
+)
+def test_the_looks_share_out_all_calls_and_repeat_none(looks):
+    made = looking(cases(33), looks, runs=5)
+    per_look = [list(made.calls(look)) for look in range(1, len(made.stages) + 1)]
+    listed = [(one.case.id, one.arm.name, run) for calls in per_look for one, run in calls]
+    assert listed == [(one.case.id, one.arm.name, run) for one, run in made.calls()]
+    assert len(set(listed)) == len(listed) == 33 * 5 * 2
+    for calls, (reached, runs) in zip(per_look, made.stages, strict=True):
+        within = {one[0].case.id for one in made.cases[:reached]}
+        assert all(one.case.id in within and run < runs for one, run in calls)
+        assert len({Counter(one.arm.name for one, _ in calls)[arm] for arm in ARMS}) == 1
+
+
+def test_another_candidate_meets_the_cases_in_another_order():
+    rows = cases(40)
+    orders = [
+        [one[0].case.id for one in plan.make([Arm("candidate", bundle(text), Fake())], rows, suite(rows)).cases]
+        for text in ("one", "two", "one")
+    ]  # fmt: skip
+    assert orders[0] == orders[2] != orders[1]

@@ -286,6 +286,42 @@ def test_python_scorer_that_cannot_tell(coded, output):
     assert scored.error.startswith("scorer mine: ")
 
 
+RUBRIC = """
+def score(output, case, answer):
+    return {"score": float(output)} if output.startswith("-") else float(output)
+"""
+
+
+@pytest.mark.parametrize(
+    ("scale", "output", "wanted"),
+    [
+        ([1, 5], "1", 0.0),
+        ([1, 5], "4", 0.75),
+        ([1, 5], "5", 1.0),
+        ([1, 5], "0.99", None),
+        ([1, 5], "5.01", None),
+        ([1, 5], "nan", None),
+        ([-2, 2], "-1", 0.25),
+        ([0, 100], "50", 0.5),
+        (None, "0.5", 0.5),
+        (None, "4", None),
+        # No range at all: it cannot tell, and says so for every output.
+        ([5, 1], "3", None),
+        ([3, 3], "3", None),
+    ],
+)
+@pytest.mark.parametrize("negate", [False, True])
+def test_a_python_scorer_with_a_scale_gives_its_place_on_it(
+    tmp_path, scale, output, wanted, negate
+):
+    (tmp_path / "rubric.py").write_text(RUBRIC)
+    options = {"path": "rubric.py", **({} if scale is None else {"scale": scale})}
+    scoring = Scoring((Scorer("r", "python", options, negate=negate),), tmp_path)
+    scored = scoring.score(Case("c", {}), Answer(output=output))
+    assert scored.scores == {"r": 1 - wanted if negate and wanted is not None else wanted}
+    assert (scored.error is None) == (wanted is not None)
+
+
 def test_python_scorer_of_other_bytes_than_the_suite_says_is_refused(tmp_path):
     (tmp_path / "mine.py").write_text(CODE + "\n")
     with pytest.raises(IntegrityError, match="the suite says"):

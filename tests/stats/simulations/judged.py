@@ -1,0 +1,78 @@
+"""A judge that errs, and errs more for the candidate: people's labels for some of the cases.
+
+The judge accepts 92% of right outputs and 25% of wrong ones; of the candidate's wrong outputs it
+accepts `lenient` more.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from llmvc.stats.judges import corrected, drift
+from llmvc.stats.paired import el_score
+from tests.stats.simulations.suites import Cell
+
+SENSITIVITY = 0.92
+ACCEPTS_WRONG = 0.25
+ANCHORS = 419
+BROKEN, FIXED = 53, 18
+"""Verdicts of LLMBar's ChatGPT-0301 and ChatGPT on 419 items, rebuilt from what is published of
+them (accuracy .489 and .406, agreement .83): 53 right ones became wrong, 18 wrong ones right."""
+
+
+@dataclass(frozen=True)
+class Covered:
+    """Shares of 90% intervals that hold the true difference, and of false passes at the truth."""
+
+    judge_alone: float
+    people_alone: float
+    corrected: float
+    passes: float
+    replications: int
+
+
+def covered(drop, *, replications, seed, lenient=0.3, n=400, labelled=100):
+    """Compares the intervals of the judge, of the labelled cases, and of both together."""
+    rng, counts = np.random.default_rng(seed), np.zeros(4)
+    for _ in range(replications):
+        people, judge = draw(rng, drop, lenient=lenient, n=n)
+        both = corrected([*people[:labelled].tolist(), *[None] * (n - labelled)], judge)
+        counts += (
+            _holds(el_score(judge), -drop),
+            _holds(el_score(people[:labelled]), -drop),
+            _holds(both.test, -drop),
+            both.test.low > -drop,
+        )
+    return Covered(*(counts / replications).tolist(), replications)
+
+
+def draw(rng, drop, *, lenient, n):
+    """Returns case differences as people and as the judge see them; their true mean is `-drop`."""
+    truth = [arm[0, :, 0] for arm in Cell("binary", n, 1, 0.05).draw(rng, drop, 1)]
+    accepts = (ACCEPTS_WRONG, ACCEPTS_WRONG + lenient)
+    seen = [
+        (rng.random(n) < np.where(arm > 0, SENSITIVITY, wrong)).astype(float)
+        for arm, wrong in zip(truth, accepts, strict=True)
+    ]
+    return truth[1] - truth[0], seen[1] - seen[0]
+
+
+def anchors():
+    """Returns the old and the new judge's verdicts on the anchors, right (1) or wrong (0)."""
+    right = round(0.489 * ANCHORS) - BROKEN
+    counts = [right, BROKEN, FIXED, ANCHORS - right - BROKEN - FIXED]
+    return np.repeat([1.0, 1.0, 0.0, 0.0], counts), np.repeat([1.0, 0.0, 1.0, 0.0], counts)
+
+
+def alarms(*, replications, seed, flips=0.1):
+    """Returns how often a judge that changes 10% of its verdicts, either way, seems to drift."""
+    rng, found = np.random.default_rng(seed), 0
+    for _ in range(replications):
+        verdicts = (rng.random((2, ANCHORS)) < 0.5).astype(float)
+        again = np.where(rng.random(ANCHORS) < 2 * flips, verdicts[1], verdicts[0])
+        found += drift(verdicts[0], again).state == "drift"
+    return found / replications
+
+
+def _holds(test, truth):
+    return test.low <= truth <= test.high
