@@ -71,35 +71,37 @@ def evaluate(
         return Measured(None, None, f"{where} serves {candidate.label} already: nothing to compare")
     loaded = ws.suite_of(candidate.name, choices.suite)
     comparison = Comparison(candidate, where, baseline, loaded, config)
+    against = _against_golden(ws, comparison)
     done = _answer(ws, comparison, choices, on_estimate, progress)
-    pinned = evidence.golden(comparison.question, loaded.suite)
-    if pinned is None or pinned.baseline is None:
+    if against is None:
         return done
-    against = replace(
-        comparison,
-        env="the pinned version",
-        baseline=_bundle(ws, pinned.baseline),
-        counted=pinned.counted,
-    )
     left = choices
     if choices.max_usd is not None and done.result is not None:
         left = replace(choices, max_usd=max(0.0, choices.max_usd - done.result.cost_usd))
     return replace(done, golden=_answer(ws, against, left, on_estimate, progress))
 
 
-def _bundle(ws: Workspace, wanted: Digest) -> Bundle:
-    """Reads a stored bundle.
+def _against_golden(ws: Workspace, comparison: Comparison) -> Comparison | None:
+    """Returns the comparison with the suite's pinned version; None if it is not asked for.
 
     Raises:
-        NotFoundError: it is not in this clone.
+        NotFoundError: that version is not in this clone.
     """
-    data = ws.repo.versions.read(wanted)
+    pinned = evidence.golden(comparison.question, comparison.suite.suite)
+    if pinned is None or pinned.baseline is None:
+        return None
+    data = ws.repo.versions.read(pinned.baseline)
     if data is None:
         raise NotFoundError(
-            f"the suite's golden version {digest.short(wanted)} is not in this clone",
+            f"the suite's golden version {digest.short(pinned.baseline)} is not in this clone",
             hint="run llmvc fetch, or correct golden in the suite",
         )
-    return Bundle.from_bytes(data)
+    return replace(
+        comparison,
+        env="the pinned version",
+        baseline=Bundle.from_bytes(data),
+        counted=pinned.counted,
+    )
 
 
 def _answer(
@@ -112,7 +114,7 @@ def _answer(
     """Returns the stored answer to a comparison, or measures it."""
     if choices.merge_only:
         return _united(ws, comparison)
-    known = stored(ws, comparison)
+    known = stored(ws, comparison, unite=not choices.dry_run)
     if known is not None and not choices.fresh:
         return known
     if known is not None and known.report is not None:
@@ -137,10 +139,15 @@ def _check_looks_left(report: Report, suite: Suite) -> None:
         )
 
 
-def stored(ws: Workspace, comparison: Comparison) -> Measured | None:
-    """Returns the stored answer to a question; None if it has none that is complete."""
-    reports = evidence.reports_on(ws, comparison.question)
-    report = evidence.covering(reports)
+def stored(ws: Workspace, comparison: Comparison, *, unite: bool = True) -> Measured | None:
+    """Returns the stored answer to a question; None if it has none that is complete.
+
+    Args:
+        ws: the workspace.
+        comparison: the question.
+        unite: whether several reports that nobody united yet are united first.
+    """
+    report, reports = _one_report(ws, comparison, unite=unite)
     if report is None or report.failures("candidate") + report.failures("baseline"):
         return None
     where = evidence.standing(report, reports, evidence.tried(ws, comparison.question))
@@ -180,22 +187,30 @@ def served_bundle(ws: Workspace, bundle: str, env: str) -> Bundle | None:
 def _united(ws: Workspace, comparison: Comparison) -> Measured:
     """Returns the one report on a question, uniting several first."""
     question, suite = comparison.question, comparison.suite.suite
-    reports = evidence.reports_on(ws, question)
-    if not reports:
+    report, reports = _one_report(ws, comparison)
+    if report is None:
         raise Inconclusive(
             f"no evidence for {question}", hint=f"measure it: llmvc eval {question.bundle}"
         )
-    report = evidence.covering(reports)
-    if report is None:
-        from llmvc.evals.reports import merge  # noqa: PLC0415 (loads numpy)
-
-        report = merge(reports, suite)
-        file_report(ws, question, report)
-        reports = (*reports, report)
     where = evidence.standing(report, reports, evidence.tried(ws, question))
     verdict = evidence.judge(report, suite, where)
     told = f"report {digest.short(report.digest)}{stricter(suite, where)}"
     return Measured(report, verdict, told)
+
+
+def _one_report(
+    ws: Workspace, comparison: Comparison, *, unite: bool = True
+) -> tuple[Report | None, tuple[Report, ...]]:
+    """Returns the report that rests on all measurements of a question, and all reports on it."""
+    reports = evidence.reports_on(ws, comparison.question)
+    report = evidence.covering(reports)
+    if report is None and reports and unite:
+        from llmvc.evals.reports import merge  # noqa: PLC0415 (loads numpy)
+
+        report = merge(reports, comparison.suite.suite)
+        file_report(ws, comparison.question, report)
+        reports = (*reports, report)
+    return report, reports
 
 
 def announce(comparison: Comparison, expected: CallEstimate) -> str:

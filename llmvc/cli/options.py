@@ -1,6 +1,7 @@
 """Options that several commands share, and how their values become workspaces."""
 
 from collections.abc import Callable
+from math import isfinite
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -94,3 +95,21 @@ def revision_and_env(arguments: tuple[str, ...], usage: str) -> tuple[str | None
         raise UsageError(f"expected {usage}", hint="for one: support prod")
     env = names.check_name(arguments[-1], "environment")
     return (arguments[0] if len(arguments) == 2 else None), env
+
+
+def scale(text: str | None) -> tuple[float, float]:
+    """Returns the range that `--scale LOW:HIGH` names; [0, 1] without one.
+
+    Raises:
+        UsageError: it is no range.
+    """
+    if text is None:
+        return 0.0, 1.0
+    low, colon, high = text.partition(":")
+    try:
+        ends = (float(low), float(high))
+    except ValueError as err:
+        raise UsageError(f"--scale {text} is no range", hint="write it as --scale 1:5") from err
+    if not colon or not all(map(isfinite, ends)):
+        raise UsageError(f"--scale {text} is no range", hint="write it as --scale 1:5")
+    return ends

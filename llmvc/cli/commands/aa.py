@@ -95,16 +95,5 @@ def command(
 
 
 def _file(path: str, *, times: int, seed: int | None, scale: str | None, **rules: Any) -> "Tested":
-    chosen = Rules(scale=(0.0, 1.0) if scale is None else _scale(scale), **rules)
+    chosen = Rules(scale=options.scale(scale), **rules)
     return aa.with_file(Path(path), chosen, times=times, seed=seed)
-
-
-def _scale(text: str) -> tuple[float, float]:
-    low, _, high = text.partition(":")
-    try:
-        ends = (float(low), float(high))
-    except ValueError:
-        ends = (float("nan"), float("nan"))
-    if not all(map(isfinite, ends)):
-        raise UsageError(f"--scale {text} is no range", hint="write it as --scale 1:5")
-    return ends

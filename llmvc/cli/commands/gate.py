@@ -1,7 +1,5 @@
 """`llmvc gate`."""
 
-import gc
-import math
 import os
 from typing import Any
 
@@ -78,38 +76,20 @@ def _files(
     from pathlib import Path  # noqa: PLC0415
 
     from llmvc.app.comparing import Rules, compare_files  # noqa: PLC0415
-    from llmvc.render import arms  # noqa: PLC0415
+    from llmvc.render import comparing  # noqa: PLC0415
 
     chosen = Rules(
         metrics=metrics,
-        scale=(0.0, 1.0) if scale is None else _scale(scale),
+        scale=options.scale(scale),
         alpha=0.05 if alpha is None else alpha,
         **rules,
     )
-    # Rows by the hundred thousand and no cycles among them: looking for some costs a fifth.
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        found = compare_files(Path(baseline), Path(candidate), chosen)
-    finally:
-        if collecting:
-            gc.enable()
+    found = compare_files(Path(baseline), Path(candidate), chosen)
     out = current()
     if as_json:
-        out.json("gate/1", arms.members(found))
+        out.json("gate/1", comparing.members(found))
     else:
-        out.data(arms.text(found, colored=out.colored))
+        out.data(comparing.text(found, colored=out.colored))
     if found.left_out != (0, 0):
-        out.talk(arms.left_out(found))
+        out.talk(comparing.left_out(found))
     return EXITS[found.verdict.verdict]
-
-
-def _scale(text: str) -> tuple[float, float]:
-    low, colon, high = text.partition(":")
-    try:
-        ends = (float(low), float(high))
-    except ValueError as err:
-        raise UsageError(f"--scale {text} is no range", hint="write it as --scale 1:5") from err
-    if not colon or not all(map(math.isfinite, ends)):
-        raise UsageError(f"--scale {text} is no range", hint="write it as --scale 1:5")
-    return ends
