@@ -1,6 +1,5 @@
 """`llmvc aa`."""
 
-from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
