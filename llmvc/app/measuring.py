@@ -21,7 +21,6 @@ from llmvc.app.judging import Measured, stricter
 from llmvc.app.workspace import Workspace
 from llmvc.core import digest
 from llmvc.core.bundle import Bundle
-from llmvc.core.digest import Digest
 from llmvc.core.report import Report
 from llmvc.core.suite import Suite
 from llmvc.errors import ConfigError, Inconclusive, NotFoundError

@@ -5,7 +5,6 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import click
 
@@ -50,14 +49,17 @@ class Output:
         """Prints one versioned object, keys sorted, never coloured."""
         sys.stdout.write(versioned(kind, members))
 
-    def save(self, path: str, text: str) -> None:
-        """Writes what was asked for to a file instead.
+    def save(self, path: str, text: str, *, private: bool = False) -> None:
+        """Writes what was asked for to a file instead; a new private one is its owner's alone.
 
         Raises:
             StoreError: the disk refused it.
         """
         try:
-            Path(path).write_text(text.rstrip("\n") + "\n", encoding="utf-8")
+            mode = 0o600 if private else 0o666
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text.rstrip("\n") + "\n")
         except OSError as err:
             raise StoreError(f"cannot write {path}: {err.strerror}") from err
         self.talk(f"wrote {path}")

@@ -172,3 +172,10 @@ def test_reading_a_report_loads_no_numbers_library_and_suits_a_plain_terminal(re
 @pytest.mark.parametrize("arguments", [("--format", "pdf"), ("--cases", "-1"), ("a", "b")])
 def test_what_makes_no_sense_is_refused(ready, cli, arguments):
     assert cli.json("report", *arguments, code=2)["code"] == "usage"
+
+
+@pytest.mark.parametrize(("option", "others"), [((), 0o044), (("--outputs",), 0)])
+def test_a_page_with_outputs_is_readable_by_its_owner_alone(ready, cli, option, others):
+    page = ready.root / "r.html"
+    cli("report", "--format", "html", "--no-plot", "-o", str(page), *option)
+    assert page.stat().st_mode & 0o044 == others

@@ -80,7 +80,7 @@ def command(
     if output is None:
         out.data(made)
     else:
-        out.save(output, safe(made))
+        out.save(output, safe(made), private=outputs)
 
 
 def _made(

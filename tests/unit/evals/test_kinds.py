@@ -14,7 +14,6 @@ from llmvc.evals import reports
 from llmvc.evals.estimates import Design
 from llmvc.evals.summary import summarize
 from llmvc.gate.level import Standing
-from llmvc.stats.anytime import betting
 from llmvc.stats.paired import el_ratio, el_score
 
 ID = digest.of_bytes(b"run")
@@ -251,50 +250,6 @@ def test_checks_describe_what_they_fit_and_decide_nothing():
     assert (quiet.low, quiet.p_pass) == (the(drawn(60)).low, the(drawn(60)).p_pass)
 
 
-# --- any time
-
-
-def test_any_time_is_the_betting_test_on_cases_that_stand_alone():
-    cases = drawn(60, drop=0.1)
-    found, wanted = the(cases, looks=ANY_TIME), betting(paired(cases), margin=0.05)
-    assert (found.p_pass, found.p_fail) == (wanted.p_pass, wanted.p_fail)
-    assert (found.low, found.high) == (wanted.low, wanted.high)
-    assert found.method == "betting e-process, valid at any stop"
-    assert found.t_pass is None
-
-
-def test_any_time_bets_on_groups_as_large_as_the_suite_says_from_the_first_look_on():
-    cases = drawn(100, drop=0.3, group=lambda at: f"g{at}" if at < 40 else f"g{40 + at // 4}")
-    planned = {"cases": 100, "groups": 55, "largest": 4}
-    early = [item for item in cases if item.id < "c040"]
-    found = the(early, looks=ANY_TIME, design=Design(0.05, planned=planned))
-    # One case a group so far; the bet counts on groups of four all the same.
-    wanted = betting(paired(early) * 0.55, margin=0.05, bound=2.2)
-    assert (found.p_pass, found.p_fail) == (wanted.p_pass, wanted.p_fail)
-    whole = the(cases, looks=ANY_TIME, design=Design(0.05, planned=planned))
-    assert whole.low <= whole.estimate <= whole.high
-
-
-def test_any_time_sees_the_whole_drop_of_a_slice_of_groups():
-    # Groups of five, of which two cases are of the slice: every one of those falls by a fifth.
-    def scores(at):
-        return (0.6, 1.0) if at % 5 < 2 else (1.0, 1.0)
-
-    cases = [
-        case(at, scores(at), (1.0, 1.0), f"g{at // 5}", ("de",) if at % 5 < 2 else ())
-        for at in range(400)
-    ]
-    planned = {"cases": 400, "groups": 80, "largest": 5}
-    german = replace(QUALITY, slice="de", margin=0.15)
-    found = the(cases, german, looks=ANY_TIME, design=Design(0.05, planned=planned))
-    assert found.estimate == pytest.approx(-0.2)
-    assert found.low <= -0.2 <= found.high
-    assert found.p_fail < 0.05 < found.p_pass
-    early = the(cases[:200], german, looks=ANY_TIME, design=Design(0.05, planned=planned))
-    assert early.reason == "the groups of a slice count once all cases are measured"
-    assert early.p_pass is None
-
-
 # --- sizes and shapes at the edges
 
 
@@ -394,3 +349,22 @@ def test_a_report_with_every_kind_reads_back_as_it_was_written(n, has_baseline):
     assert again.cases == report.cases
     assert replace(again).data_bytes == report.data_bytes
     assert Suite.from_bytes(rules.to_bytes()) == rules
+
+
+def test_rules_on_single_cases_hold_across_revisions_of_the_application():
+    cases = [case(at, (float(at > 0),), (1.0,), tags=("safety",)) for at in range(30)]
+    both = []
+    for metric in (replace(QUALITY, must_pass=("safety",)), LEAKS):
+        judged = reports.judge_runs(
+            cases,
+            suite(metric),
+            Standing(1),
+            has_baseline=True,
+            seed=1,
+            planned={},
+            applications=2,
+        )
+        assert "2 revisions of the application" in judged.estimates[0].reason
+        assert list(judged.estimates[0].cases.values()) == [("c000",)]
+        both.append(judged.verdict.verdict)
+    assert both == ["fail", "inconclusive"]

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from llmvc.app import evidence
 from llmvc.core import digest
 from llmvc.core.metric import Metric
 from llmvc.core.report import CaseRuns, Report, Run
@@ -274,3 +275,16 @@ def test_reports_that_do_not_belong_together_are_refused(some, complaint):
 def test_reports_of_another_suite_are_refused():
     with pytest.raises(FormatError, match="made by suite"):
         reports.merge(LEAVES[:2], suite(ROWS))
+
+
+def test_a_measurement_that_is_not_at_hand_was_a_look_all_the_same():
+    merged = reports.merge([LEAVES[0], LEAVES[2]], SUITE)
+    known = evidence.standing(merged, (merged, LEAVES[0], LEAVES[2]))
+    assert known == Standing(2, merged=True, made_at=merged.alpha)
+    assert evidence.standing(merged, (merged, LEAVES[2])) == known
+    assert evidence.standing(replace(merged, look=0), (merged,)) == known
+    assert evidence.standing(LEAVES[0], ()) == Standing(1, made_at=LEAVES[0].alpha)
+    # A measurement that was gone on with is no look of its own.
+    inside = reports.merge([LEAVES[0], LEAVES[3]], SUITE)
+    whole = evidence.standing(inside, (inside, LEAVES[0], LEAVES[3]))
+    assert whole == Standing(1, made_at=inside.alpha)
