@@ -218,9 +218,11 @@ def announce(comparison: Comparison, expected: CallEstimate) -> str:
     served = comparison.baseline
     against = digest.short(served.digest) if served else "nothing (first release)"
     cost = "of unknown cost" if expected.usd is None else f"about ${expected.usd:.4f}"
+    looks = suite.suite.looks
+    early = "at most " if looks.by == "any-time" or len(looks.at) > 1 else ""
     return (
         f"{candidate.label} {digest.short(candidate.bundle.digest)} "
         f"against {comparison.env}: {against}\n"
         f"{len(suite.cases)} cases x {suite.suite.runs} runs: "
-        f"{expected.calls} new calls, {expected.cached} reused, {cost}"
+        f"{early}{expected.calls} new calls, {expected.cached} reused, {cost}"
     )

@@ -101,6 +101,7 @@ def judge_runs(
     seed: int,
     planned: Mapping[str, int],
     applications: int = 1,
+    describe: bool = True,
 ) -> Judged:
     """Estimates and judges runs.
 
@@ -114,9 +115,10 @@ def judge_runs(
         seed: of everything random.
         planned: the size of the whole suite; see `Report.planned`.
         applications: how many revisions of the application were measured.
+        describe: whether to tell what decides nothing too.
     """
     alpha = level(suite, standing) or suite.alpha
-    estimates = summarize(cases, suite, Design(alpha, seed, planned))
+    estimates = summarize(cases, suite, Design(alpha, seed, planned, describe))
     if applications > 1:
         why = f"the reports measured {applications} revisions of the application"
         estimates = tuple(
@@ -150,13 +152,16 @@ def decided(
     last = stage == len(plan.stages)
     if last or (suite.looks.by == "any-time" and not has_baseline):
         return False
+    # Looks may be many: what decides nothing is told once, at the end.
+    gating = replace(suite, metrics=tuple(metric for metric in suite.metrics if metric.gate))
     judged = judge_runs(
         cases,
-        suite,
+        gating,
         _standing(suite, stage, tried),
         has_baseline=has_baseline,
         seed=plan.seed,
         planned=plan.size,
+        describe=False,
     )
     said = judged.verdict.verdict
     return said == FAIL or (said == PASS and not _must_pass_left(suite, stage, plan))

@@ -4,9 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+from llmvc.core.metric import Metric
 from llmvc.core.suite import Looks
 from llmvc.evals import plan, reports
 from llmvc.evals.estimates import Design
+from llmvc.gate.level import Standing
+from llmvc.stats import paired as paired_test
+from llmvc.stats import quantile, repeats
 from llmvc.stats.anytime import betting
 from tests.unit.evals import world
 from tests.unit.evals.test_kinds import ANY_TIME, QUALITY, case, drawn, paired, the
@@ -71,3 +75,26 @@ def test_a_first_release_has_no_test_for_any_stop_and_is_measured_whole(tmp_path
         store = tmp_path / f"{looks.by}-{has_baseline}"
         result = world.measure(some, store, rows=rows, by=by, planned=made, decided=decided)
         assert result.look == ended
+
+
+def test_what_decides_nothing_is_not_worked_out_at_a_look(tmp_path, monkeypatch):
+    rows = world.cases(60)
+    gating = replace(world.suite().metrics[0], margin=0.3)
+    watched = Metric("latency", "latency", gate=False)
+    by = world.suite(rows, runs=1, looks=Looks("any-time"), metrics=(gating, watched))
+    some = world.arms(world.Fake(), baseline=True)
+    made = plan.make(some, rows, by)
+    whole = world.measure(some, tmp_path, rows=rows, by=by, planned=made).cases
+
+    def never(*_args, **_options):
+        raise AssertionError("a look asked for it")
+
+    for module, name in (
+        (quantile, "quantile_ratio"),
+        (repeats, "changed"),
+        (paired_test, "el_mean"),
+    ):
+        monkeypatch.setattr(module, name, never)
+    assert reports.decided(whole, by, 1, has_baseline=True, plan=made, tried=1)
+    with pytest.raises(AssertionError, match="a look asked for it"):
+        reports.judge_runs(whole, by, Standing(1), has_baseline=True, seed=1, planned=made.size)
