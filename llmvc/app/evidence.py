@@ -190,15 +190,24 @@ def find(
 def golden(question: Question, suite: Suite) -> Question | None:
     """Returns the same question against the suite's pinned version; None if there is none to ask.
 
-    A first release, and one whose environment serves the pinned version, asks it already.
-    Candidates count by what is served: the pinned version stays while releases come and go.
+    One whose environment serves the pinned version asks it already. Candidates count by what is
+    served: the pinned version stays while releases come and go.
     """
     pinned = suite.golden
     if pinned is None or pinned in (question.candidate, question.baseline):
         return None
-    if question.baseline is None:
-        return None
     return replace(question, baseline=pinned, counted=question.contest)
+
+
+def flagged(report: Report, suite: Suite) -> frozenset[str]:
+    """Returns the cases with a severe failure that the baseline never had."""
+    gating = {metric.name for metric in suite.metrics if metric.gate}
+    return frozenset(
+        case
+        for estimate in report.estimates
+        if estimate.metric in gating
+        for case in estimate.cases.get("severe", ())
+    )
 
 
 def demand_no_severe(report: Report, suite: Suite, cleared: frozenset[str]) -> None:
@@ -207,17 +216,10 @@ def demand_no_severe(report: Report, suite: Suite, cleared: frozenset[str]) -> N
     Raises:
         Inconclusive: one does.
     """
-    gating = {metric.name for metric in suite.metrics if metric.gate}
-    waiting = sorted(
-        case
-        for estimate in report.estimates
-        if estimate.metric in gating
-        for case in estimate.cases.get("severe", ())
-        if case not in cleared
-    )
+    waiting = sorted(flagged(report, suite) - cleared)
     if waiting:
         raise Inconclusive(
-            f"case {waiting[0]} failed severely and never did under the baseline",
+            f"case {waiting[0]} failed severely, and nobody has cleared it",
             hint="look at it; if it is no such failure: --clear-severe with the ids, and --reason",
         )
 

@@ -72,7 +72,7 @@ def evaluate(
     comparison = Comparison(candidate, where, baseline, loaded, config)
     against = _against_golden(ws, comparison)
     done = _answer(ws, comparison, choices, on_estimate, progress)
-    if against is None:
+    if against is None or done.outcome == "fail":
         return done
     left = choices
     if choices.max_usd is not None and done.result is not None:

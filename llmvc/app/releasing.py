@@ -80,8 +80,11 @@ def promote(
     question = Question(candidate.name, candidate.bundle.digest, current, loaded.suite.digest)
     report, verdict, proven = _evidence(ws, question, loaded.suite, policy, exceptions)
     golden = evidence.golden(question, loaded.suite)
+    known = evidence.flagged(report, loaded.suite)
     if golden is not None:
-        proven = _evidence(ws, golden, loaded.suite, policy, exceptions)[2] and proven
+        other, _, also = _evidence(ws, golden, loaded.suite, policy, exceptions)
+        proven, known = proven and also, known | evidence.flagged(other, loaded.suite)
+    _check_cleared(exceptions.clear_severe, known)
     baseline = revisions.released_bundle(place.chain, place.tip) if place.tip else None
     move = Move(
         kind=release.kind_of_promotion(baseline, candidate.bundle),
@@ -246,6 +249,17 @@ def _evidence(
         evidence.demand_no_severe(report, suite, cleared)
         evidence.demand_no_fail(ws, question, suite)
     return report, verdict, proven
+
+
+def _check_cleared(cleared: frozenset[str], flagged: frozenset[str]) -> None:
+    """Checks that a person clears what there is to clear, and nothing else."""
+    unknown = sorted(cleared - flagged)
+    if unknown:
+        listed = ", ".join(sorted(flagged)) or "no case"
+        raise UsageError(
+            f"--clear-severe names {unknown[0]}, which has no new severe failure",
+            hint=f"flagged: {listed}",
+        )
 
 
 def _check_verdict(

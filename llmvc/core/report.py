@@ -361,10 +361,13 @@ def looks(leaves: Iterable[Report]) -> tuple[int, ...]:
     """Returns the look at which each measurement of one question ended; their sum is what counts.
 
     A measurement whose runs all stand in another one, such as one that was interrupted and gone on
-    with, is no further one.
+    with, is no further one. Neither is one in which a provider failed, beside one that is complete:
+    nothing could be decided by it.
     """
+    given = tuple(leaves)
+    complete = tuple(leaf for leaf in given if not sum(map(leaf.failures, ARMS)))
     distinct: dict[frozenset[Digest], int] = {}
-    for leaf in leaves:
+    for leaf in complete or given:
         runs = frozenset(
             run.run_id
             for case in leaf.cases

@@ -147,7 +147,7 @@ def decided(
     """Says whether an eval may end at a stage of its plan that is not the last one.
 
     Only a comparison has a test that is valid at any stop: a first release is measured whole. None
-    passes before every case that must pass was asked.
+    passes before the rules on single cases were asked of all that they speak of.
     """
     last = stage == len(plan.stages)
     if last or (suite.looks.by == "any-time" and not has_baseline):
@@ -164,14 +164,21 @@ def decided(
         describe=False,
     )
     said = judged.verdict.verdict
-    return said == FAIL or (said == PASS and not _must_pass_left(suite, stage, plan))
+    return said == FAIL or (said == PASS and not _rules_left(suite, stage, plan))
 
 
-def _must_pass_left(suite: Suite, stage: int, plan: "Plan") -> bool:
-    """Says whether cases that must pass would never be asked if the eval ended at a stage."""
-    tags = {tag for metric in suite.metrics if metric.gate for tag in metric.must_pass}
+def _rules_left(suite: Suite, stage: int, plan: "Plan") -> bool:
+    """Says whether rules on single cases would go unasked if the eval ended at a stage.
+
+    They hold for every case and every run, so that a pass waits for all that they speak of.
+    """
+    gating = [metric for metric in suite.metrics if metric.gate]
+    tags = {tag for metric in gating for tag in metric.must_pass}
+    if any(metric.kind == "severe" or metric.severity is not None for metric in gating):
+        return True
     reached, _ = plan.stages[stage - 1]
-    return any(not tags.isdisjoint(arms[0].case.tags) for arms in plan.cases[reached:])
+    left = plan.cases if suite.looks.by == "runs" else plan.cases[reached:]
+    return any(not tags.isdisjoint(arms[0].case.tags) for arms in left)
 
 
 def _standing(suite: Suite, stage: int, tried: int) -> Standing:

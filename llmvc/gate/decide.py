@@ -211,7 +211,7 @@ def _alone(row: _Row) -> MetricVerdict:
     if broken := row.broken():
         return replace(verdict, verdict=FAIL, reason=broken)
     if metric.kind == "severe" and row.flagged and not row.over_budget():
-        return replace(verdict, reason=words.severe(row.flagged))
+        return replace(verdict, reason=words.severe(row.flagged, has_baseline=row.has_baseline))
     if metric.kind == "latency" and metric.limit is None:
         return replace(verdict, reason=words.watched(row.estimate))
     if reason := row.unusable():

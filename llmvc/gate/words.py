@@ -113,11 +113,12 @@ def fallen(cases: Sequence[str], severity: Severity) -> str:
     )
 
 
-def severe(cases: Sequence[str]) -> str:
+def severe(cases: Sequence[str], *, has_baseline: bool) -> str:
     """Says which cases failed severely for the first time."""
+    new = " and never did under the baseline" if has_baseline else ""
     return (
-        f"{count(len(cases), 'case')} failed severely and never did under the baseline: "
-        f"{_listed(cases)}; a person must look at them"
+        f"{count(len(cases), 'case')} failed severely{new}: {_listed(cases)}; "
+        "a person must look at them"
     )
 
 

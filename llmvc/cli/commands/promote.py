@@ -55,7 +55,8 @@ def command(
             raise UsageError("--adopt needs a reason", hint="--reason '…'")
         moved = releasing.adopt(ws, wanted, env, reason=reason, dry_run=dry_run)
     else:
-        cleared = frozenset(clear_severe.split(",")) if clear_severe else frozenset[str]()
+        listed = (clear_severe or "").split(",")
+        cleared = frozenset(case.strip() for case in listed if case.strip())
         exceptions = releasing.Exceptions(
             reason, accept_suite, accept_inconclusive, again, clear_severe=cleared
         )

@@ -203,6 +203,7 @@ def test_a_schema_in_a_file_stands_inline_in_the_suite():
         ("margin: 0.05", "margin: 0.05, severity: {drop: 2}", "suite.yaml:12: metrics.quality.severity is 2, more than the scale allows"),
         ("margin: 0.05", "margin: 0.05, slice: refunds", "suite.yaml:12: metrics.quality.slice names tag 'refunds', which no case has"),
         ("margin: 0.05", "margin: 0.05, slices: [refunds]", "suite.yaml:12: metrics.quality.slices names tag 'refunds', which no case has"),
+        ("margin: 0.05", "margin: 0.05, slice: a, slices: [b]", "suite.yaml:12: metrics.quality.slices stands beside slice"),
         ("margin: 0.05", "margin: 0.05, must_pass: vip", "suite.yaml:12: metrics.quality.must_pass names tag 'vip', which no case has"),
         ("margin: 0.05", "margin: 0.05, budget: 0.01", "suite.yaml:12: metrics.quality.budget means nothing for a metric of kind score"),
         ("limit: 1.10, gate: false", "gate: false, meant: longer", "suite.yaml:13: metrics.cost.meant declares no limit"),
