@@ -8,17 +8,19 @@
 
 import re
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import Final
 
 from llmvc.app.workspace import Workspace
 from llmvc.core import digest
 from llmvc.core.digest import Digest
-from llmvc.core.report import Report, Verdict, looks
+from llmvc.core.report import ARMS, Report, Verdict, broken_share, looks
 from llmvc.core.suite import Dataset, Suite, added_cases
 from llmvc.core.version import contest_key, question_key
 from llmvc.errors import GateBlocked, Inconclusive, IntegrityError, NotFoundError
 from llmvc.gate.level import Standing
 
+_SLACK: Final = 1e-6
 # A canonical report names its candidate once so; its runs are a list under the same name.
 _CANDIDATE: Final = re.compile(rb'"candidate":"(b3:[0-9a-f]{64})"')
 
@@ -152,6 +154,7 @@ def judge(
         suite,
         has_baseline=report.baseline is not None,
         failures=report.failures("candidate") + report.failures("baseline"),
+        broken=broken_share(report.cases),
         standing=where,
         cleared=cleared,
     )
@@ -183,8 +186,51 @@ def find(
             f"{len(reports)} reports on {question} are not merged",
             hint=f"merge them: llmvc eval {question.bundle} --merge-only",
         )
+    check_coverage(ws, report, reports, suite)
     where = standing(report, reports, tried(ws, question))
     return report, judge(report, suite, where, cleared=cleared)
+
+
+def check_coverage(
+    ws: Workspace, report: Report, reports: tuple[Report, ...], suite: Suite
+) -> None:
+    """Checks that each measurement holds the suite's cases, as many as its look needs, and runs.
+
+    Args:
+        ws: the workspace.
+        report: the one that counts.
+        reports: all on its question.
+        suite: what they were measured by.
+
+    Raises:
+        IntegrityError: one holds others, too few, or too few runs of one.
+    """
+    known: set[str] = set()
+    for wanted in suite.datasets:
+        data = ws.repo.versions.read(wanted)
+        if data is None:
+            return
+        known |= {case for case, _ in Dataset.from_bytes(data).cases}
+    for leaf in reports:
+        if leaf.digest in leaves(report):
+            _check_cases(leaf, suite, known)
+
+
+def _check_cases(report: Report, suite: Suite, known: set[str]) -> None:
+    found = {case.id for case in report.cases}
+    shares = suite.looks.at
+    share = shares[min(report.look, len(shares)) - 1] if suite.looks.by != "any-time" else 0.0
+    cases = share if suite.looks.by == "cases" else float(suite.looks.by == "runs")
+    runs = ceil(round((share if suite.looks.by == "runs" else 1.0) * suite.runs, 9))
+    arms = ARMS if report.baseline is not None else ("candidate",)
+    least = min((len(getattr(case, arm)) for case in report.cases for arm in arms), default=0)
+    if found <= known and len(found) >= cases * len(known) - _SLACK and least >= runs:
+        return
+    raise IntegrityError(
+        f"report {digest.short(report.digest)} holds {len(found)} of {len(known)} cases "
+        f"with {least} runs or more, which is not what its suite asks at look {report.look}",
+        hint="somebody made it by hand: measure again",
+    )
 
 
 def golden(question: Question, suite: Suite) -> Question | None:

@@ -1,6 +1,6 @@
 """Judging stored evidence again: arithmetic on a report, without statistics and without a call."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import isclose
 from typing import TYPE_CHECKING, Any
 
@@ -62,16 +62,27 @@ def gate(ws: Workspace, prefix: str, *, recompute: bool = False) -> Measured:
         )
     report = Report.from_bytes(data)
     suite = evidence.read_suite(ws, report.suite)
-    if recompute:
-        _check_estimates(report, suite)
     question = Question(report.bundle, report.candidate, report.baseline, report.suite)
     reports = evidence.reports_on(ws, question)
+    evidence.check_coverage(ws, report, reports, suite)
+    if recompute:
+        _check_estimates(report, suite)
     covering = evidence.covering(reports)
     where = evidence.standing(report, reports, evidence.tried(ws, question))
     verdict = evidence.judge(report, suite, where)
-    if covering is not None and covering.digest != report.digest:
-        return Measured(report, verdict, f"superseded by report {digest.short(covering.digest)}")
-    return Measured(report, verdict)
+    if covering is not None and covering.digest == report.digest:
+        return Measured(report, verdict)
+    return Measured(report, _not_alone(verdict, covering))
+
+
+def _not_alone(verdict: Verdict, covering: Report | None) -> Verdict:
+    """Returns what a verdict is worth where more was measured than its report rests on."""
+    alone = f"this report alone says {verdict.verdict}, and more was measured"
+    if covering is None:
+        step = "unite the reports: llmvc eval --merge-only"
+    else:
+        step = f"llmvc gate {digest.short(covering.digest)} judges all of it"
+    return replace(verdict, verdict="inconclusive", reason=alone, settle=step)
 
 
 def stricter(suite: Suite, where: Standing) -> str:
@@ -88,7 +99,10 @@ def _check_estimates(report: Report, suite: Suite) -> None:
     design = Design(report.alpha, report.seed, report.planned)
     derived = {item.metric: asdict(item) for item in summarize(report.cases, suite, design)}
     for stored in report.estimates:
-        for name, value in asdict(stored).items() if stored.reason is None else ():
+        undefined = stored.reason is not None
+        for name, value in asdict(stored).items():
+            if undefined and name != "cases":
+                continue
             right = derived.get(stored.metric, {}).get(name)
             if not _same(value, right):
                 raise IntegrityError(

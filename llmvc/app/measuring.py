@@ -22,7 +22,6 @@ from llmvc.app.workspace import Workspace
 from llmvc.core import digest
 from llmvc.core.bundle import Bundle
 from llmvc.core.report import Report
-from llmvc.core.suite import Suite
 from llmvc.errors import ConfigError, Inconclusive, NotFoundError
 from llmvc.evals.budget import CallEstimate
 
@@ -66,9 +65,9 @@ def evaluate(
     where = env if env is not None else default_environment(config)
     candidate = revisions.resolve(ws, revision if revision is not None else ws.bundle_name(None))
     baseline = served_bundle(ws, candidate.name, where)
+    loaded = ws.suite_of(candidate.name, choices.suite)
     if baseline is not None and baseline.digest == candidate.bundle.digest:
         return Measured(None, None, f"{where} serves {candidate.label} already: nothing to compare")
-    loaded = ws.suite_of(candidate.name, choices.suite)
     comparison = Comparison(candidate, where, baseline, loaded, config)
     against = _against_golden(ws, comparison)
     done = _answer(ws, comparison, choices, on_estimate, progress)
@@ -117,25 +116,15 @@ def _answer(
     if known is not None and not choices.fresh:
         return known
     if known is not None and known.report is not None:
-        _check_looks_left(known.report, comparison.suite.suite)
+        raise Inconclusive(
+            f"report {digest.short(known.report.digest)} answers this already",
+            hint="calling again would prove nothing: add as many cases again, or plan more looks",
+        )
     with prepared(ws, comparison, choices) as job:
         on_estimate(comparison, job.expected)
         if choices.dry_run:
             return Measured(None, None, "dry run: nothing was called")
         return measure(job, progress)
-
-
-def _check_looks_left(report: Report, suite: Suite) -> None:
-    """Goes on only if one more measurement of an answered question could decide anything.
-
-    Raises:
-        Inconclusive: it could not, whatever it brought.
-    """
-    if report.look >= len(suite.looks.at):
-        raise Inconclusive(
-            f"report {digest.short(report.digest)} answers this, and the suite plans no more looks",
-            hint="calling again would prove nothing: add cases, or plan looks in the suite",
-        )
 
 
 def stored(ws: Workspace, comparison: Comparison, *, unite: bool = True) -> Measured | None:
@@ -149,10 +138,14 @@ def stored(ws: Workspace, comparison: Comparison, *, unite: bool = True) -> Meas
     report, reports = _one_report(ws, comparison, unite=unite)
     if report is None or report.failures("candidate") + report.failures("baseline"):
         return None
+    suite = comparison.suite.suite
     where = evidence.standing(report, reports, evidence.tried(ws, comparison.question))
-    verdict = evidence.judge(report, comparison.suite.suite, where)
+    verdict = evidence.judge(report, suite, where)
+    ended_early = not report.merges and report.look < len(suite.looks.at)
+    if ended_early and verdict.verdict == "inconclusive":
+        return None  # it was decided when fewer candidates had been tried: go on from its look
     note = f"stored evidence, report {digest.short(report.digest)}"
-    note += stricter(comparison.suite.suite, where)
+    note += stricter(suite, where)
     if report.application is not None:
         loose = " with loose edits" if report.application.get("dirty") else ""
         note += f", of the application at {report.application.get('commit')}{loose}"

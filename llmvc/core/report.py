@@ -17,6 +17,8 @@ from llmvc.errors import FormatError
 
 TYPE: Final = "report/1"
 ARMS: Final = ("baseline", "candidate")
+APPLICATION_FAULT: Final = "application: "
+"""How the error of a run begins in which the application failed; its scores are 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +92,8 @@ class Estimate:
         alpha: the one-sided level that the interval was made at.
         n: cases that count.
         n_effective: independent units: cases, or the effective number of groups.
-        n_worse: cases whose mean is lower under the candidate.
-        n_better: cases whose mean is higher.
+        n_worse: cases, or groups where cases are grouped, whose mean is lower under the candidate.
+        n_better: those whose mean is higher.
         var_case: variance between cases of the true difference.
         var_run: variance that repeated runs add.
         fixed_low: lower end of the interval for exactly these cases; says nothing about others.
@@ -357,24 +359,41 @@ def _run(run: Run) -> dict[str, canon.Json]:
     }
 
 
+def broken_share(cases: Iterable[CaseRuns]) -> float:
+    """Returns the share of the baseline's runs in which the application itself failed.
+
+    They score 0, so that a baseline that is broken makes any candidate look good.
+    """
+    runs = [run for case in cases for run in case.baseline]
+    broken = sum((run.error or "").startswith(APPLICATION_FAULT) for run in runs)
+    return broken / len(runs) if runs else 0.0
+
+
 def looks(leaves: Iterable[Report]) -> tuple[int, ...]:
     """Returns the look at which each measurement of one question ended; their sum is what counts.
 
     A measurement whose runs all stand in another one, such as one that was interrupted and gone on
-    with, is no further one. Neither is one in which a provider failed, beside one that is complete:
-    nothing could be decided by it.
+    with, is no further one. Neither is one in which a provider failed, where all runs of its
+    candidate stand in one that is complete: nothing could be decided by it.
     """
     given = tuple(leaves)
-    complete = tuple(leaf for leaf in given if not sum(map(leaf.failures, ARMS)))
+    complete = [_run_ids(leaf, "candidate") for leaf in given if not _failures(leaf)]
     distinct: dict[frozenset[Digest], int] = {}
-    for leaf in complete or given:
-        runs = frozenset(
-            run.run_id
-            for case in leaf.cases
-            for run in (*case.candidate, *case.baseline)
-            if run.run_id
-        )
+    for leaf in given:
+        candidate = _run_ids(leaf, "candidate")
+        if _failures(leaf) and any(candidate <= other for other in complete):
+            continue
+        runs = candidate | _run_ids(leaf, "baseline")
         distinct[runs] = max(leaf.look, distinct.get(runs, 1))
     return tuple(
         look for one, look in distinct.items() if not any(one < other for other in distinct)
     )
+
+
+def _failures(report: Report) -> int:
+    return sum(report.failures(arm) for arm in ARMS)
+
+
+def _run_ids(report: Report, arm: str) -> frozenset[Digest]:
+    runs = (run.run_id for case in report.cases for run in getattr(case, arm))
+    return frozenset(run_id for run_id in runs if run_id)

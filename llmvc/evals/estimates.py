@@ -56,6 +56,7 @@ def described(
         return base, (candidate, None)
     difference = differences(candidate, baseline)
     mean, estimate = float(baseline.means.mean()), float(difference.mean())
+    units = np.round(groups.units(difference), 12)
     if metric.kind == "cost":
         estimate_or_none = float(candidate.means.mean()) / mean if mean else None
     else:
@@ -64,8 +65,8 @@ def described(
         base,
         baseline=mean,
         estimate=estimate_or_none,
-        n_worse=int(np.count_nonzero(difference < 0)),
-        n_better=int(np.count_nonzero(difference > 0)),
+        n_worse=int(np.count_nonzero(units < 0)),
+        n_better=int(np.count_nonzero(units > 0)),
     )
     return base, (candidate, baseline)
 

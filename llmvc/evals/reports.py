@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from llmvc.core import canon, digest
 from llmvc.core.bundle import Bundle
-from llmvc.core.report import CaseRuns, Estimate, Report, Run, Verdict, looks
+from llmvc.core.report import CaseRuns, Estimate, Report, Run, Verdict, broken_share, looks
 from llmvc.core.suite import Suite
 from llmvc.errors import FormatError
 from llmvc.evals.estimates import Design
@@ -130,6 +130,7 @@ def judge_runs(
         suite,
         has_baseline=has_baseline,
         failures=sum(run.run_id is None for run in runs),
+        broken=broken_share(cases),
         standing=replace(standing, made_at=alpha),
     )
     return Judged(estimates, alpha, verdict)
@@ -170,11 +171,12 @@ def decided(
 def _rules_left(suite: Suite, stage: int, plan: "Plan") -> bool:
     """Says whether rules on single cases would go unasked if the eval ended at a stage.
 
-    They hold for every case and every run, so that a pass waits for all that they speak of.
+    They hold for every case and every run, so that a pass waits for all that they speak of. So it
+    does for a gating cost: few cases do not show its runaways, and several looks at it pass them.
     """
     gating = [metric for metric in suite.metrics if metric.gate]
     tags = {tag for metric in gating for tag in metric.must_pass}
-    if any(metric.kind == "severe" or metric.severity is not None for metric in gating):
+    if any(metric.kind in ("severe", "cost") or metric.severity is not None for metric in gating):
         return True
     reached, _ = plan.stages[stage - 1]
     left = plan.cases if suite.looks.by == "runs" else plan.cases[reached:]

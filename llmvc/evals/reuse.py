@@ -1,6 +1,7 @@
 """Which finished runs of the cache an eval may rest on.
 
-- The candidate's runs count whatever their age: they are evidence on exactly this request.
+- The candidate's runs count whatever their age while the baseline's stand beside them; where a
+  baseline is run again, old runs of the candidate are too.
 - The baseline's count only within the suite's `max_age`, and only if the same model and fingerprint
   answered them as answers the candidate now; else a change at the provider would look like a
   change of the bundle.
@@ -48,9 +49,25 @@ class Reuse:
                 ledger.load(frozenset(keys))
                 found = ((key, ledger.find(key)) for key in keys)
                 entries = {key: entry for key, entry in found if entry is not None}
-            if arm.name == "baseline":
-                entries = {key: e for key, e in entries.items() if not _older(e, oldest)}
             self._entries[arm.name] = entries
+        self._drop_older(oldest)
+
+    def _drop_older(self, oldest: datetime) -> None:
+        """Drops the baseline's old runs, and the candidate's where the baseline runs again now.
+
+        Runs of today beside runs of last month would show what changed at the provider.
+        """
+        if "baseline" not in self._entries:
+            return
+        for name in ("baseline", "candidate"):
+            entries = self._entries[name]
+            self._entries[name] = {k: e for k, e in entries.items() if not _older(e, oldest)}
+            if name == "baseline" and all(
+                one.keys[run] in self._entries[name]
+                for one, run in self._plan.calls()
+                if one.arm.name == name
+            ):
+                return
 
     def find(self, one: ArmCase, run: int) -> Entry | None:
         """Returns the cached run that counts; None if the call has to be made."""

@@ -213,8 +213,9 @@ class _Session:
         self._rows: dict[tuple[str, str, int], Run] = {}
         self._seen: Counter[tuple[str, Identity]] = Counter()
         self._answering: set[Identity] = set()
-        self._called = self._failed = self._in_a_row = 0
-        self._worked = False
+        self._called = self._failed = 0
+        self._worked: set[str] = set()
+        self._in_a_row: Counter[str] = Counter()
         self._breathed = perf_counter()
         self._stopped: str | None = None
 
@@ -317,12 +318,15 @@ class _Session:
         if wrong:
             raise ProviderError(wrong, hint="correct model.expect in the manifest, or the provider")
         # An application that sometimes fails is measured; one that never works measures nothing.
-        self._worked = self._worked or answer.fault is None
-        harmless = answer.fault is None or (answer.fault == "application" and self._worked)
-        self._in_a_row = 0 if harmless else self._in_a_row + 1
-        if self._in_a_row >= _ENOUGH:
+        # A candidate may break it for good; a baseline that is broken compares with nothing.
+        if answer.fault is None:
+            self._worked.add(arm.name)
+        works = self._worked if arm.name == "candidate" else self._worked & {arm.name}
+        harmless = answer.fault is None or (answer.fault == "application" and bool(works))
+        self._in_a_row[arm.name] = 0 if harmless else self._in_a_row[arm.name] + 1
+        if self._in_a_row[arm.name] >= _ENOUGH:
             raise ProviderError(
-                f"{_ENOUGH} calls in a row failed, the last one: {answer.error}",
+                f"{_ENOUGH} calls of the {arm.name} in a row failed, the last one: {answer.error}",
                 hint="finished runs are kept: run the eval again when that is mended",
             )
 

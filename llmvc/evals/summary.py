@@ -7,6 +7,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import ceil
 
 import numpy as np
 
@@ -150,27 +151,38 @@ def _quantile(arm: table.Rows | None, q: float) -> float | None:
 
 
 def _severe(metric: Metric, rows: Table, groups: Groups, alpha: float) -> Estimate:
-    """Estimates how often a case, or a group with one, fails severely in some run."""
-    base = Estimate(metric.name, metric.kind, alpha=alpha, n=rows.n, reason=rows.reason)
-    if rows.reason:
+    """Estimates in what share of the cases some run fails severely."""
+    reason = rows.reason or (None if groups.alone else groups.refusal())
+    base = Estimate(metric.name, metric.kind, alpha=alpha, n=rows.n, reason=reason)
+    if reason:
         return base
-    rates: list[events.RateTest] = []
-    for arm in (rows.candidate, rows.baseline):
-        flags = np.array([any(row) for row in arm or ()], dtype=np.float64)
-        units = flags if groups.alone or arm is None else groups.units(flags)
-        rates.append(events.rate([bool(x) for x in units], budget=metric.budget, alpha=alpha))
-    test, old = rates
-    what = "cases" if groups.alone else "groups with such a case"
+    flags = [any(row) for row in rows.candidate]
+    test = events.rate(_as_if_alone(flags, groups), budget=metric.budget, alpha=alpha)
+    rate = sum(flags) / len(flags)
+    old = None if rows.baseline is None else sum(map(any, rows.baseline)) / len(rows.baseline)
+    over = "" if groups.alone else f" over {int(groups.effective)} effective groups"
     return replace(
         base,
-        candidate=test.rate,
-        baseline=old.rate,
-        estimate=None if test.rate is None or old.rate is None else test.rate - old.rate,
+        candidate=rate,
+        baseline=old,
+        estimate=None if old is None else rate - old,
         arm_low=test.low,
         arm_high=test.high,
         p_pass=test.p_pass,
         p_fail=test.p_fail,
-        n_effective=float(groups.count),
-        method=f"Clopper-Pearson on the share of {what}",
+        n_effective=groups.effective,
+        method=f"Clopper-Pearson on the share of cases{over}",
         reason=test.reason,
     )
+
+
+def _as_if_alone(flags: Sequence[bool], groups: Groups) -> list[bool]:
+    """Returns as many flags as there are effective groups, with at least the share that is severe.
+
+    It supposes that the cases of a group fail together, which is the worst that they can do.
+    """
+    if groups.alone:
+        return list(flags)
+    units = int(groups.effective)
+    severe = ceil(round(units * sum(flags) / len(flags), 9))
+    return [True] * severe + [False] * (units - severe)

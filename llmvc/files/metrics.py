@@ -163,6 +163,10 @@ class _Reader:
             if field not in allowed:
                 what = f"means nothing for a metric of kind {self._kind}"
                 raise self._error(field, what, f"remove {field}")
+        if "slice" in self._rules and "must_pass" in self._rules:
+            raise self._error(
+                "must_pass", "stands beside slice", "give it to a metric of all cases"
+            )
         if "slice" in self._rules and "slices" in self._rules:
             raise self._error("slices", "stands beside slice", "write one of them")
         known = list(self._scorers)

@@ -28,6 +28,9 @@ PASS: Final = "pass"  # noqa: S105 (a verdict, not a password)
 FAIL: Final = "fail"
 INCONCLUSIVE: Final = "inconclusive"
 
+MOST_BROKEN: Final = 0.05
+"""A baseline that fails more often than this measures nothing."""
+
 _ROUNDING: Final = 1e-9
 
 
@@ -37,6 +40,7 @@ def decide(
     *,
     has_baseline: bool,
     failures: int = 0,
+    broken: float = 0.0,
     standing: Standing = LAST_LOOK,
     cleared: frozenset[str] = frozenset(),
 ) -> Verdict:
@@ -47,6 +51,7 @@ def decide(
         suite: the margins, floors and error rate.
         has_baseline: whether there is something to compare with; if not, floors decide.
         failures: runs without an output.
+        broken: share of the baseline's runs in which the application failed.
         standing: which look this is, and how many candidates were tried.
         cleared: ids of the cases whose severe failure a person has looked at and accepts.
     """
@@ -72,7 +77,7 @@ def decide(
     result, reason = _overall(gating)
     next_step: str | None = None
     hard = any(row.metric.gate and row.broken() for row in rows)
-    if not hard and (blocked := _blocked(suite, gating, standing, failures)):
+    if not hard and (blocked := _blocked(suite, standing, failures, broken)):
         result, (reason, next_step) = INCONCLUSIVE, blocked
     elif result == INCONCLUSIVE:
         open_metrics = {item.metric for item in gating if item.verdict == INCONCLUSIVE}
@@ -149,18 +154,28 @@ def _kind(suite: Suite, name: str) -> str:
 
 
 def _blocked(
-    suite: Suite, gating: Sequence[MetricVerdict], standing: Standing, failures: int
+    suite: Suite, standing: Standing, failures: int, broken: float
 ) -> tuple[str, str] | None:
     """Returns why no verdict may be read from the estimates, and what to do about it."""
-    if not gating:
+    if all(_only_flags(metric) for metric in suite.metrics if metric.gate):
         return (
             "no metric of the suite gates",
             "give the suite a metric with a margin and gate: true",
+        )
+    if broken > MOST_BROKEN:
+        return (
+            f"the application failed in {broken:.0%} of the baseline's runs, which score 0",
+            "mend the baseline's run first: beside a broken one anything looks good",
         )
     if failures > 0:
         runs = count(failures, "run")
         return f"{runs} failed and have no output", "run llmvc eval again; finished runs are kept"
     return refusal(suite, standing)
+
+
+def _only_flags(metric: Metric) -> bool:
+    """Says whether a metric has no number to be held against, only cases to be looked at."""
+    return metric.kind == "severe" and metric.budget is None
 
 
 def _overall(gating: Sequence[MetricVerdict]) -> tuple[str, str]:

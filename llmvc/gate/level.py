@@ -59,7 +59,7 @@ def refusal(suite: Suite, standing: Standing) -> tuple[str, str] | None:
     why = f"this is look {look} at one question, the suite plans {planned}"
     if look <= planned:
         why = f"the looks before look {look} at one question left nothing of the error rate"
-    return why, "add cases: a suite with more evidence is a new question"
+    return why, "add as many cases again: a suite with more evidence is a new question"
 
 
 def note(suite: Suite, standing: Standing) -> str | None:

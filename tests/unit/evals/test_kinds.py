@@ -129,7 +129,7 @@ def test_severe_cases_of_one_group_count_once():
     found = the(cases, LEAKS)
     assert (found.candidate, found.n, found.n_effective) == (1 / 30, 120, 30.0)
     assert found.cases["severe"] == ("c000", "c001", "c002", "c003")
-    assert found.method == "Clopper-Pearson on the share of groups with such a case"
+    assert found.method == "Clopper-Pearson on the share of cases over 30 effective groups"
 
 
 def test_in_a_first_release_every_severe_case_is_new():

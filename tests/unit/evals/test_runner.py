@@ -62,7 +62,7 @@ def test_fresh_makes_every_call_again_and_the_new_runs_count_from_then_on(tmp_pa
     assert measure(arms(Fake()), tmp_path, now=clock).cases == second.cases
 
 
-def test_a_baseline_older_than_the_suite_allows_is_measured_again_the_candidate_is_not(tmp_path):
+def test_a_baseline_older_than_the_suite_allows_is_measured_again_beside_the_candidate(tmp_path):
     clock, fake = Clock(), Fake()
     some = arms(fake, baseline=True)
     measure(some, tmp_path, now=clock)
@@ -70,8 +70,18 @@ def test_a_baseline_older_than_the_suite_allows_is_measured_again_the_candidate_
     assert measure(some, tmp_path, now=clock).called == 0
     clock.pass_(seconds=1)
     late = measure(some, tmp_path, now=clock)
-    assert (late.called, late.reused) == (6, 6)
-    assert fake.by_bundle == {some[0].bundle.digest: 6, some[1].bundle.digest: 12}
+    assert (late.called, late.reused) == (12, 0)
+    assert fake.by_bundle == {some[0].bundle.digest: 12, some[1].bundle.digest: 12}
+
+
+def test_old_runs_of_the_candidate_count_beside_a_baseline_that_is_as_old_as_allowed(tmp_path):
+    clock, fake = Clock(), Fake()
+    some = arms(fake, baseline=True)
+    measure(some[:1], tmp_path, now=clock)
+    clock.pass_(hours=20)
+    measure(some, tmp_path, now=clock)
+    clock.pass_(hours=20)
+    assert measure(some, tmp_path, now=clock).called == 0
 
 
 def test_a_baseline_of_another_fingerprint_than_the_candidates_now_is_measured_again(tmp_path):
@@ -177,7 +187,9 @@ def test_an_application_failure_is_an_outcome_that_scores_0_and_is_not_cached(tm
 @pytest.mark.parametrize("fault", ["provider", "application"])
 def test_a_bundle_that_never_works_ends_the_eval(tmp_path, fault):
     fake = Fake(lambda _: failed("HTTP 400: unknown field", fault))
-    with pytest.raises(ProviderError, match="20 calls in a row failed, the last one: HTTP 400"):
+    with pytest.raises(
+        ProviderError, match="20 calls of the candidate in a row failed, the last one: HTTP 400"
+    ):
         measure(arms(fake), tmp_path, rows=cases(100))
     assert len(fake.asked) < 30
 

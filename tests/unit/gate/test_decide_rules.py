@@ -161,14 +161,28 @@ def test_clearing_does_not_help_against_a_budget(has_baseline):
 
 def test_a_severe_failure_in_a_first_release_waits_for_a_person_too():
     found = severe("c7", rate=0.01, baseline=None)
-    first = verdict(found, metrics=(LEAKS,), has_baseline=False)
-    assert (first.verdict, first.metrics[0].rule) == ("inconclusive", "no new case")
-    cleared = verdict(found, metrics=(LEAKS,), has_baseline=False, cleared=frozenset({"c7"}))
+    metrics = (QUALITY, LEAKS)
+    first = verdict(GOOD, found, metrics=metrics, has_baseline=False)
+    assert (first.verdict, first.metrics[1].rule) == ("inconclusive", "no new case")
+    cleared = verdict(GOOD, found, metrics=metrics, has_baseline=False, cleared=frozenset({"c7"}))
     assert cleared.verdict == "pass"
 
 
 def test_severe_failures_that_the_baseline_had_too_need_nobody():
-    assert verdict(severe(rate=0.3, baseline=0.3), metrics=(LEAKS,)).verdict == "pass"
+    found = severe(rate=0.3, baseline=0.3)
+    assert verdict(GOOD, found, metrics=(QUALITY, LEAKS)).verdict == "pass"
+
+
+def test_severe_failures_without_a_budget_are_flags_and_gate_nothing_alone():
+    result = verdict(severe(rate=0.0, baseline=0.0), metrics=(LEAKS,))
+    assert (result.verdict, result.reason) == ("inconclusive", "no metric of the suite gates")
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.05, "pass"), (0.051, "inconclusive")])
+def test_beside_a_broken_baseline_nothing_passes(share, expected):
+    result = verdict(GOOD, metrics=(QUALITY,), broken=share)
+    assert result.verdict == expected
+    assert result.settle is None or "mend the baseline's run first" in result.settle
 
 
 def test_a_watched_severe_failure_decides_nothing():

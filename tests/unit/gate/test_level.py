@@ -101,7 +101,7 @@ def test_new_cases_are_asked_for_where_the_suite_says_so():
 def test_a_refusal_says_why_and_asks_for_cases(at, standing, reason):
     why, what = refusal(suite(at), standing)
     assert why == reason
-    assert what.startswith("add cases")
+    assert what.startswith("add ")
 
 
 def test_measurements_that_may_stop_at_any_time_are_one_look_and_cannot_be_united():
