@@ -132,6 +132,8 @@ def _problem(error: "ValidationError") -> tuple[int, Path, str]:
         rule = ", ".join(branch["required"][0] for branch in rule)
     elif keyword == "uniqueItems":
         rule = Counter(_shown(item) for item in value).most_common(1)[0][0]
+    elif keyword == "anyOf" and "description" in rules:
+        keyword = "pattern"
     elif keyword in ("type", "anyOf"):
         keyword, rule = "type", _types([error, *error.context])
     what = _MESSAGES[keyword].format(

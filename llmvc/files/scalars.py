@@ -34,6 +34,7 @@ _DISPUTED = re.compile(
     )\Z""",
     re.VERBOSE | re.DOTALL,
 )
+_DOTTED = re.compile(r"-?\.[0-9]+\Z")
 # Every library in use reads these keys as text, and `n` is a decoding parameter.
 PLAIN_KEYS: Final = frozenset({"y", "Y", "n", "N"})
 _LONGEST: Final = 400
@@ -84,6 +85,10 @@ def _advice(text: str) -> str:
     literal = text.lower()
     if literal in ("true", "false", "null"):
         return f'write {literal}, or quote it: "{text}"'
+    if text.lstrip("+-").lower() in (".nan", ".inf"):
+        return f'write a number, or quote it: "{text}"'
+    if _DOTTED.match(text):
+        return f'write {text.replace(".", "0.", 1)}, or quote it: "{text}"'
     return f'quote it: "{text[:40]}"'
 
 

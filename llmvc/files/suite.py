@@ -239,6 +239,9 @@ def _looks(document: Document, written: Any, runs: int) -> Looks:
             hint="write the share of the evidence at each look, such as [0.5, 0.75, 1]",
         )
     steps = [ceil(round(share * runs, 9)) for share in looks.at]
+    if looks.by == "runs":
+        # Alpha is spent for what is really measured: whole runs.
+        looks = Looks("runs", tuple(step / runs for step in steps))
     if looks.by == "runs" and len(set(steps)) < len(steps):
         raise document.error(
             ("looks", "at"),

@@ -79,12 +79,13 @@ def _naive(what: str, rate: "Rate | None") -> list[str]:
 
 
 def _judged(found: "SelfTest", rate: "Rate", *, colored: bool) -> str:
-    above = found.above(rate)
-    told = paint(
-        "above what is promised" if above else "as promised",
-        "fail" if above else "pass",
-        colored=colored,
-    )
+    if found.above(rate):
+        said, color = "above what is promised", "fail"
+    elif rate.rate > found.promise:
+        said, color = "these draws cannot tell", "inconclusive"
+    else:
+        said, color = "as promised", "pass"
+    told = paint(said, color, colored=colored)
     return f"{_rate(rate)}: {told} (at most about {100 * found.promise:.3g}%)"
 
 

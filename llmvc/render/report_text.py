@@ -32,7 +32,7 @@ def text(reading: "Reading", glyph: Glyphs, *, colored: bool) -> str:
     told = paint(judged.verdict, judged.verdict, colored=colored)
     lines = [facts.title(reading), f"verdict: {told}  {judged.reason}"]
     if judged.settle:
-        lines.append(f"  what would settle it: {judged.settle}")
+        lines.append(f"  next step: {judged.settle}")
     lines.append(_facts(facts.head(reading)))
     lines += ["", views.metrics(reading.report.estimates, judged, colored=colored)]
     drawn = bars(spans.panels(reading.report, reading.suite, judged), glyph)

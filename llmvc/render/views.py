@@ -109,7 +109,7 @@ def verdict(report: "Report", judged: "Verdict", *, colored: bool) -> str:
     told = paint(judged.verdict, judged.verdict, colored=colored)
     lines.append(f"verdict: {told}  {judged.reason}")
     if judged.settle:
-        lines.append(f"  what would settle it: {judged.settle}")
+        lines.append(f"  next step: {judged.settle}")
     lines += _failed(report)
     if report.recorded:
         lines.append("  recorded: outputs were replayed from recordings of real calls")

@@ -113,7 +113,7 @@ def test_what_is_unclear_warns_or_blocks_as_configured(place):
     warned = place.push()
     assert warned.code == 0
     assert "verdict: inconclusive" in warned.said
-    assert "what would settle it" in warned.said
+    assert "next step" in warned.said
     config = place.repo.root / ".llmvc/config.yaml"
     config.write_text(config.read_text().replace("on_inconclusive: warn", "on_inconclusive: block"))
     place.repo.prompt(f"miss {UNCLEAR} now")

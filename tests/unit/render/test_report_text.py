@@ -29,7 +29,7 @@ def test_it_shows_verdict_table_bars_and_cases():
     shown = text(reading(many(), suite(QUALITY, COST, LATENCY)))
     assert shown.startswith("support b3:")
     assert "verdict: inconclusive" in shown
-    assert "what would settle it:" in shown
+    assert "next step:" in shown
     assert "●" in shown
     assert "┊ margin" in shown
     assert "3 broken, 1 fixed, 2 flaky" in shown
