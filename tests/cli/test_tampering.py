@@ -103,6 +103,29 @@ def test_a_fail_cannot_be_made_acceptable_by_measuring_it_again(repo, cli):
     assert cli.digest(NOW_SERVED) != wanted
 
 
+def fewer_cases(report):
+    return replace(report, cases=report.cases[: len(report.cases) // 2])
+
+
+def fewer_runs(report):
+    return replace(report, cases=tuple(replace(c, candidate=()) for c in report.cases))
+
+
+def foreign_cases(report):
+    return replace(report, cases=tuple(replace(c, id=f"x{c.id}") for c in report.cases))
+
+
+@pytest.mark.parametrize("tamper", [fewer_cases, fewer_runs, foreign_cases])
+def test_a_report_that_holds_not_what_its_suite_asks_for_proves_nothing(repo, cli, tamper):
+    good = released_report(repo)
+    wanted = candidate(repo, cli, "Say the number again.")
+    served = cli.digest(NOW_SERVED)
+    made = tamper(replace(good, candidate=wanted, baseline=served, verdict=good.verdict))
+    file(repo, made, question_key(wanted, served, good.suite), contest_key(served, good.suite))
+    assert "is not what its suite asks" in cli("promote", "prod", code=4).err
+    assert "is not what its suite asks" in cli("gate", made.digest, code=4).err
+
+
 def test_what_is_merely_inconclusive_can_still_be_accepted(repo, cli):
     wanted = candidate(repo, cli, f"miss {UNCLEAR}")
     cli("eval", code=3)

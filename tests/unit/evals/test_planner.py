@@ -58,8 +58,8 @@ def drawn(n, k, rng, *, group=lambda at: None, usd=(0.02, 0.01)):
     return [(f"c{at}", group(at), arm(usd[0]), arm(usd[1])) for at in range(n)]
 
 
-def plan(suite_, cases_, pilot=None, **wish):
-    return planner.plan(suite_, cases_, pilot, Wish(**wish))
+def plan(suite_, cases_, pilot=None, known=(), first=False, **wish):
+    return planner.plan(suite_, cases_, pilot, Wish(**wish), known=known, first=first)
 
 
 def step(found, runs=3, at=0):
@@ -313,7 +313,8 @@ def test_what_a_pilot_taught_is_what_the_refusal_reads():
     (estimate,) = planner.estimates(known, suite(rubric, COST))
     assert estimate.var_case + estimate.var_run == pytest.approx(16 * (0.016 + 0.16 / 3))
     quiet = Pilot({"quality": Spread(0.0002, 0.0)})
-    assert "if unchanged" in plan(suite(), cases(45), quiet).refused[0]
+    known = planner.estimates(quiet, suite())
+    assert "if unchanged" in plan(suite(), cases(45), quiet, known).refused[0]
 
 
 # ---- cases like the present ones

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from llmvc.app import evidence
 from llmvc.core import digest
 from llmvc.core.metric import Metric
-from llmvc.core.report import CaseRuns, Report, Run
+from llmvc.core.report import CaseRuns, Report, Run, looks
 from llmvc.core.suite import Looks
 from llmvc.errors import FormatError
 from llmvc.evals import reports
@@ -236,6 +236,17 @@ def test_looks_beyond_those_of_the_suite_are_inconclusive():
     assert "look" in three.verdict.reason
     inside = reports.merge([LEAVES[0], LEAVES[2], LEAVES[3]], SUITE)
     assert inside.verdict == two.verdict
+
+
+def test_an_incomplete_measurement_is_a_look_unless_its_candidate_stands_in_a_complete_one():
+    broken, whole, other = LEAVES[3], LEAVES[0], LEAVES[2]
+    assert looks([broken, whole]) == (1,)
+    assert looks([broken, other]) == (1, 1)
+    aged = tuple(
+        replace(case, baseline=tuple(run(0, f"old/{case.id}", 1.0) for _ in "x"))
+        for case in broken.cases
+    )
+    assert looks([replace(broken, cases=aged), whole]) == (1,)
 
 
 def test_one_leaf_is_returned_as_it_is():

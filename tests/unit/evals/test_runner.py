@@ -194,6 +194,20 @@ def test_a_bundle_that_never_works_ends_the_eval(tmp_path, fault):
     assert len(fake.asked) < 30
 
 
+def test_a_candidate_that_works_does_not_hide_a_baseline_that_never_does(tmp_path):
+    old = bundle("old").digest
+    fake = Fake(lambda c: failed("KeyError", "application") if c.bundle.digest == old else right(c))
+    with pytest.raises(ProviderError, match="20 calls of the baseline in a row failed"):
+        measure(arms(fake, baseline=True), tmp_path, rows=cases(100))
+
+
+def test_a_candidate_that_never_works_beside_a_baseline_that_does_is_measured(tmp_path):
+    old = bundle("old").digest
+    fake = Fake(lambda c: right(c) if c.bundle.digest == old else failed("KeyError", "application"))
+    result = measure(arms(fake, baseline=True), tmp_path, rows=cases(30))
+    assert {run.scores["right"] for case in result.cases for run in case.candidate} == {0.0}
+
+
 def test_a_scorer_that_cannot_tell_leaves_a_run_with_an_id_and_a_reason(tmp_path):
     (tmp_path / "mine.py").write_text("def score(output, case, answer): raise ValueError('hm')\n")
     rows = cases()

@@ -102,7 +102,7 @@ def test_equal_arms_have_no_changed_cases_however_they_round():
     ("n", "reason"),
     [
         (0, "there are no cases"),
-        (1, "1 cases are too few: at least 20 are needed"),
+        (1, "1 case is too few: at least 20 are needed"),
         (2, "2 cases are too few: at least 20 are needed"),
         (19, "19 cases are too few: at least 20 are needed"),
         (20, None),
@@ -190,6 +190,15 @@ def test_groups_are_the_units():
     assert found.estimate == pytest.approx(alone.estimate)
     few = the([replace(item, group=f"g{at % 14}") for at, item in enumerate(cases)])
     assert few.reason == "14 groups count as 14.0 equal ones: at least 15 are needed"
+
+
+def test_what_changed_is_counted_in_groups():
+    def pair(at, worse):
+        return replace(case(at, (0.0,) if worse else (1.0,), (1.0,)), group=f"g{at // 2}")
+
+    found = the([pair(at, worse=at < 6) for at in range(80)])
+    assert (found.n, found.n_worse, found.n_better, found.n_changed) == (80, 3, 0, 3)
+    assert decide([found], suite(), has_baseline=True).verdict == "inconclusive"
 
 
 def test_copies_of_cases_in_groups_do_not_narrow_the_interval():
