@@ -6,10 +6,9 @@
 - It ends in the same estimates and the same rule as a release: `evals.summary`, `gate.decide`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import median
 from typing import Final
 
 from llmvc.core.metric import Metric, Scorer
@@ -66,6 +65,7 @@ class Compared:
         estimates: the gating metrics first, then what is only watched.
         verdict: what the gate says of them.
         failures: runs without an outcome.
+        rules: what they were held against.
     """
 
     baseline: Results
@@ -74,6 +74,13 @@ class Compared:
     estimates: tuple[Estimate, ...]
     verdict: Verdict
     failures: int
+    rules: Rules
+
+    @property
+    def groups(self) -> int:
+        """How many groups the cases form; a case without one stands alone."""
+        named = {case.group for case in self.cases if case.group is not None}
+        return len(named) + sum(case.group is None for case in self.cases)
 
     @property
     def left_out(self) -> tuple[int, int]:
@@ -111,10 +118,35 @@ def compare_files(baseline: Path, candidate: Path, rules: Rules) -> Compared:
         for run in (*case.candidate, *case.baseline)
     )
     verdict = decide(estimates, suite, has_baseline=True, failures=failures)
-    if failures:
-        verdict = replace(verdict, settle=_MEND)
+    if verdict.settle is not None:
+        settle = _MEND if failures else _of_files(verdict.settle, suite, estimates, cases)
+        verdict = replace(verdict, settle=settle)
     watched = () if rules.latency_limit is not None else _medians(cases)
-    return Compared(old, new, cases, (*estimates, *watched), verdict, failures)
+    return Compared(old, new, cases, (*estimates, *watched), verdict, failures, rules)
+
+
+def _of_files(
+    settle: str, suite: Suite, estimates: Iterable[Estimate], cases: Sequence[CaseRuns]
+) -> str:
+    """Puts what two files can do where the gate speaks of suites and stored outputs."""
+    from llmvc.gate import words  # noqa: PLC0415
+
+    for metric, estimate in zip(suite.metrics, estimates, strict=True):
+        settle = settle.replace(words.mend(metric, estimate), words.mend_files(metric, estimate))
+        seen = words.look_at_changed(estimate)
+        if seen in settle:
+            differ = [case.id for case in cases if _differs(case, metric.name)]
+            settle = settle.replace(seen, words.cases_that_differ(differ))
+    return settle
+
+
+def _differs(case: CaseRuns, name: str) -> bool:
+    """Says whether a case's mean score differs between the arms."""
+    means: list[float] = []
+    for runs in (case.baseline, case.candidate):
+        known = [score for run in runs if (score := run.scores.get(name)) is not None]
+        means.append(sum(known) / max(1, len(known)))
+    return abs(means[0] - means[1]) > _SLACK
 
 
 def _check(rules: Rules) -> None:
@@ -163,19 +195,32 @@ def _chosen(old: Results, new: Results, rules: Rules) -> tuple[str, ...]:
     if rules.metrics or (rules.margin is None and limited):
         chosen = tuple(dict.fromkeys(rules.metrics))
     else:
-        found = sorted(known[0] | known[1])
-        if len(found) != 1:
-            told = f"there are several: {', '.join(found)}" if found else "the files hold none"
-            raise UsageError(
-                f"which score? {told}",
-                hint=f"--metric {found[0]}, for one" if found else "judge --cost-limit alone",
-            )
-        chosen = (found[0],)
+        chosen = (_only(known[0], known[1]),)
     if chosen and rules.margin is None:
         raise UsageError(
             "--margin is missing", hint="how large a drop may pass? --margin 0.05, for one"
         )
     return chosen
+
+
+def _only(old: set[str], new: set[str]) -> str:
+    """Returns the one score that there is."""
+    common = sorted(old & new)
+    if len(old | new) == 1 == len(common):
+        return common[0]
+    if not old | new:
+        raise UsageError("which score? the files hold none", hint="judge --cost-limit alone")
+    if not common:
+        sides = (", ".join(sorted(names)) or "none" for names in (old, new))
+        raise UsageError(
+            f"the files have no score in common: {' in the one, '.join(sides)} in the other",
+            hint="name scores alike in both files",
+        )
+    others = ", and others are in one file only" if len(common) < len(old | new) else ""
+    raise UsageError(
+        f"which score? both files hold {', '.join(common)}{others}",
+        hint=f"--metric {common[0]}, for one",
+    )
 
 
 def _scores(results: Results) -> set[str]:
@@ -290,14 +335,17 @@ def _runs(cases: tuple[CaseRuns, ...]) -> tuple[int, int]:
 
 
 def _medians(cases: tuple[CaseRuns, ...]) -> tuple[Estimate, ...]:
-    """Describes latency where no limit asks for a test, which a second of resampling would take."""
+    """Describes latency where no limit asks for a test, which a second of resampling would take.
+
+    The median is that of the test: the smallest value that half of the runs do not exceed.
+    """
     times: dict[str, list[float]] = {"baseline": [], "candidate": []}
     for _, arm, run in _each(cases):
         if run.latency_s is not None:
             times[arm].append(run.latency_s)
     if not all(times.values()):
         return ()
-    old, new = median(times["baseline"]), median(times["candidate"])
+    old, new = (sorted(of)[(len(of) - 1) // 2] for of in (times["baseline"], times["candidate"]))
     return (
         Estimate(
             "latency",

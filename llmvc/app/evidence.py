@@ -160,6 +160,21 @@ def judge(
     )
 
 
+def as_part(report: Report, verdict: Verdict, reports: tuple[Report, ...]) -> Verdict:
+    """Returns what a report's verdict is worth among all reports on its question.
+
+    One that does not rest on all measurements decides nothing, whatever it says alone.
+    """
+    whole = covering(reports)
+    if whole is not None and whole.digest == report.digest:
+        return verdict
+    step = "unite the reports: llmvc eval --merge-only"
+    if whole is not None:
+        step = f"llmvc gate {digest.short(whole.digest)} judges all of it"
+    alone = f"this report alone says {verdict.verdict}, and more was measured"
+    return replace(verdict, verdict="inconclusive", reason=alone, settle=step)
+
+
 def find(
     ws: Workspace, question: Question, suite: Suite, *, cleared: frozenset[str] = frozenset()
 ) -> tuple[Report, Verdict]:

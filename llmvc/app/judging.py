@@ -1,6 +1,6 @@
 """Judging stored evidence again: arithmetic on a report, without statistics and without a call."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from math import isclose
 from typing import TYPE_CHECKING, Any
 
@@ -67,22 +67,9 @@ def gate(ws: Workspace, prefix: str, *, recompute: bool = False) -> Measured:
     evidence.check_coverage(ws, report, reports, suite)
     if recompute:
         _check_estimates(report, suite)
-    covering = evidence.covering(reports)
     where = evidence.standing(report, reports, evidence.tried(ws, question))
     verdict = evidence.judge(report, suite, where)
-    if covering is not None and covering.digest == report.digest:
-        return Measured(report, verdict)
-    return Measured(report, _not_alone(verdict, covering))
-
-
-def _not_alone(verdict: Verdict, covering: Report | None) -> Verdict:
-    """Returns what a verdict is worth where more was measured than its report rests on."""
-    alone = f"this report alone says {verdict.verdict}, and more was measured"
-    if covering is None:
-        step = "unite the reports: llmvc eval --merge-only"
-    else:
-        step = f"llmvc gate {digest.short(covering.digest)} judges all of it"
-    return replace(verdict, verdict="inconclusive", reason=alone, settle=step)
+    return Measured(report, evidence.as_part(report, verdict, reports))
 
 
 def stricter(suite: Suite, where: Standing) -> str:

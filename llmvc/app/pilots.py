@@ -78,6 +78,8 @@ def of_files(baseline: Path, candidate: Path, suite: Suite) -> "Pilot":
 def last(ws: Workspace, question: Question, env: str, suite: Suite) -> "Pilot | None":
     """Returns what the last report teaches: that of the release, else the newest by this suite.
 
+    A report with a baseline goes before one without, whichever of the two it is.
+
     Args:
         ws: the workspace.
         question: candidate, baseline and suite that are planned for.
@@ -116,10 +118,18 @@ def _read(ws: Workspace, report: Report, suite: Suite) -> "Pilot":
 
 
 def _released(ws: Workspace, bundle: str, env: str) -> list[Report]:
-    """Returns the report behind what an environment serves, if it is here and says no fail."""
-    tip = ws.repo.chain(bundle, env).tip()
-    wanted = tip.release.report if tip is not None else None
-    data = ws.repo.versions.read(wanted) if wanted is not None else None
+    """Returns the report behind what an environment serves, if it is here and says no fail.
+
+    After a rollback that is the report of the release that it went back to.
+    """
+    chain = ws.repo.chain(bundle, env)
+    tip = chain.tip()
+    item = None if tip is None else tip.release
+    if item is not None and item.report is None:
+        known = {release.digest: release for release in chain.releases()}
+        while item is not None and item.report is None and item.target is not None:
+            item = known.get(item.target)
+    data = ws.repo.versions.read(item.report) if item is not None and item.report else None
     return [] if data is None else _usable([data])
 
 

@@ -9,6 +9,7 @@ from llmvc.app.evidence import Question
 from llmvc.app.measuring import default_environment, served_bundle
 from llmvc.app.workspace import Workspace
 from llmvc.core.metric import Metric
+from llmvc.core.report import Estimate
 from llmvc.core.suite import Suite
 from llmvc.errors import UsageError
 
@@ -83,9 +84,16 @@ def plan(ws: Workspace, revision: str | None, options: Options) -> Planned:
         loaded.suite.digest,
     )
     pilot = _pilot(ws, question, env, loaded.suite, options)
-    wish = planner.Wish(options.power, options.case_usd, evidence.tried(ws, question))
-    cases = loaded.cases if options.cases is None else planner.resized(loaded.cases, options.cases)
-    found = planner.plan(_changed(loaded.suite, options), cases, pilot, wish)
+    suite, cases = _changed(loaded.suite, options), loaded.cases
+    known, tried = tuple[Estimate, ...](), 1
+    if options.cases is None or options.cases == len(cases):
+        asked = replace(question, suite=suite.digest)
+        known, tried = pilots.estimates(ws, asked, suite), evidence.tried(ws, asked)
+    else:
+        # Other cases make another suite: the eval would know neither reports nor candidates of it.
+        cases = planner.resized(cases, options.cases)
+    wish = planner.Wish(options.power, options.case_usd, tried)
+    found = planner.plan(suite, cases, pilot, wish, known=known, first=baseline is None)
     return Planned(candidate.name, env, loaded.path, found)
 
 

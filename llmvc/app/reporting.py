@@ -102,7 +102,7 @@ def read(
     return Reading(
         report=report,
         suite=rules,
-        verdict=evidence.judge(report, rules, standing),
+        verdict=evidence.as_part(report, evidence.judge(report, rules, standing), known),
         standing=standing,
         changes=changed,
         listed=listed,

@@ -2,16 +2,23 @@
 
 - Scores are planned in [0, 1] and told in the metric's scale.
 - `stats.power` counts effective units; what is told are cases, in groups like the present ones.
-- A figure that cannot be had is None.
+- A figure that cannot be had is None; a number of cases above `MOST_CASES` means "more than that".
 """
 
 from dataclasses import dataclass
-from math import ceil
 from typing import TypedDict
 
 from llmvc.core.metric import Metric
 from llmvc.evals.pilot import Spread
-from llmvc.gate.settle import LEAST_CASES, LEAST_GROUPS, least_for_quantile
+from llmvc.gate.least import (
+    LEAST_CASES,
+    LEAST_GROUPS,
+    MOST_CASES,
+    cases_for_bets,
+    cases_for_quantile,
+    cases_within_budget,
+    in_cases,
+)
 from llmvc.stats import power as stats
 
 
@@ -56,6 +63,7 @@ class MetricPower:
         alpha: one-sided level.
         power: chance that is wanted.
         gating: gating metrics, all of which must pass.
+        any_time: whether the betting test decides, which without noise takes the most cases.
     """
 
     metric: Metric
@@ -67,17 +75,14 @@ class MetricPower:
     alpha: float
     power: float
     gating: int
+    any_time: bool = False
 
     def step(self, runs: int) -> Step:
         """Returns what a number of runs makes of it."""
-        needed = self.needed(runs)
-        return Step(
-            runs,
-            needed,
-            self.smallest(runs),
-            self.shown(runs),
-            None if self.usd is None or needed is None else self.usd * needed * runs,
-        )
+        needed, usd = self.needed(runs), None
+        if self.usd is not None and needed is not None and needed <= MOST_CASES:
+            usd = self.usd * needed * runs
+        return Step(runs, needed, self.smallest(runs), self.shown(runs), usd)
 
     def chance(self, runs: int) -> float | None:
         """Returns the chance that an unchanged candidate passes."""
@@ -101,17 +106,20 @@ class MetricPower:
         if rule is None:
             return None
         if self.metric.kind == "severe":
+            if not self.rate:
+                return self.least(runs)
             found = stats.cases_for_budget(rule, self.rate, **shared)
-            return None if found is None else grown(found, self.cases, self.units)
+            return None if found is None else in_cases(found, self.cases, self.units)
         var = self.variance(runs)
         if var is None:
             return None
         if self.metric.kind == "score":
             margin = rule / self.metric.span
             found = stats.cases_needed(margin, var, test=self.metric.test, **shared)
+            found = max(found, self.bets(margin))
         else:
             found = stats.cases_for_limit(rule, var, kind=self.metric.kind, **shared)
-        return max(self.minimum(runs), grown(found, self.cases, self.units))
+        return max(self.minimum(runs), in_cases(found, self.cases, self.units))
 
     def least(self, runs: int) -> int | None:
         """Returns how many cases it takes even if nothing differs at all."""
@@ -119,13 +127,14 @@ class MetricPower:
         if rule is None:
             return None
         if self.metric.kind == "severe":
-            found = stats.cases_for_budget(rule, alpha=alpha) or LEAST_CASES
+            found = cases_within_budget(rule, alpha)
         elif self.metric.kind == "score":
             margin = rule / self.metric.span
             found = stats.cases_needed(margin, 0.0, alpha=alpha, test=self.metric.test)
+            found = max(found, self.bets(margin))
         else:
             found = stats.cases_for_limit(rule, 0.0, alpha=alpha, kind=self.metric.kind)
-        return max(self.minimum(runs), grown(found, self.cases, self.units))
+        return max(self.minimum(runs), in_cases(found, self.cases, self.units))
 
     def smallest(self, runs: int) -> float | None:
         """Returns the smallest margin or limit that has the wanted chance at the present cases."""
@@ -155,11 +164,15 @@ class MetricPower:
             self.units, metric.limit, var, alpha=alpha, power=power, kind=metric.kind
         )
 
+    def bets(self, margin: float) -> int:
+        """Returns how many units without any difference the betting test takes; 0 without it."""
+        return cases_for_bets(margin, self.alpha) if self.any_time else 0
+
     def minimum(self, runs: int) -> int:
         """Returns how many cases any verdict on the metric needs."""
         if self.metric.kind != "latency":
             return LEAST_CASES
-        return least_for_quantile(self.metric.quantile, runs, self.alpha)
+        return cases_for_quantile(self.metric.quantile, runs, self.alpha)
 
     def too_few(self, runs: int) -> bool:
         """Says whether the present cases are too few for any verdict."""
@@ -186,8 +199,3 @@ def rule_of(metric: Metric) -> float | None:
     if metric.kind == "score":
         return metric.margin
     return metric.budget if metric.kind == "severe" else metric.limit
-
-
-def grown(units: int, cases: int, now: float) -> int:
-    """Returns how many cases of the present kind make so many effective units."""
-    return units if not now or now == cases else ceil(round(units * cases / now, 6))

@@ -19,11 +19,11 @@ from llmvc.core.plural import count
 from llmvc.core.report import Estimate
 from llmvc.core.suite import Case, Suite
 from llmvc.errors import Inconclusive
-from llmvc.evals.metric_power import MetricPower, Step, grown, rule_of
+from llmvc.evals.metric_power import MetricPower, Step, rule_of
 from llmvc.evals.pilot import TYPICAL, Pilot, Source, Spread
-from llmvc.gate.design import effective_number, refuse_hopeless
+from llmvc.gate.design import NOTHING_GATES, effective_number, refuse_hopeless
+from llmvc.gate.least import LEAST_CASES, LEAST_GROUPS, in_cases
 from llmvc.gate.level import Standing, level
-from llmvc.gate.settle import LEAST_CASES, LEAST_GROUPS
 from llmvc.stats import power as stats
 
 RUNS: Final = (1, 3, 5)
@@ -63,11 +63,13 @@ class MetricPlan:
         runs: per case and arm.
         source: where the variance comes from; None if it is not known.
         var_case: variance between cases of the true difference.
-        var_run: variance that one run in each arm adds; None if runs were not repeated.
+        var_one_run: variance that one run in each arm adds, where a report's `var_run` is that of a
+            case's mean over its runs; None if runs were not repeated.
         chance: that an unchanged candidate passes it.
         least: cases that it takes even without any noise.
         steps: for several numbers of runs.
         best_runs: runs a case that make the most of the money; None if that cannot be said.
+        no_split: why not; None if it can.
     """
 
     metric: str
@@ -78,11 +80,12 @@ class MetricPlan:
     runs: int
     source: Source | None
     var_case: float | None
-    var_run: float | None
+    var_one_run: float | None
     chance: float | None
     least: int | None
     steps: tuple[Step, ...]
     best_runs: int | None
+    no_split: str | None
 
     @property
     def present(self) -> Step:
@@ -99,6 +102,7 @@ class SuitePlan:
         runs: per case and arm.
         alpha: one-sided level of the last look.
         power: the chance that was asked for.
+        case_usd: what a new case costs, as was said.
         usd: of one eval with both arms called; None if unknown.
         chance: at least this is the chance that an unchanged candidate passes; None if unknown.
         any_time: whether the eval may stop at any time, which costs more cases than told here.
@@ -111,6 +115,7 @@ class SuitePlan:
     runs: int
     alpha: float
     power: float
+    case_usd: float
     usd: float | None
     chance: float | None
     any_time: bool
@@ -150,7 +155,13 @@ class Fitting:
 
 
 def plan(
-    suite: Suite, cases: Sequence[Case], pilot: Pilot | None = None, wish: Wish | None = None
+    suite: Suite,
+    cases: Sequence[Case],
+    pilot: Pilot | None = None,
+    wish: Wish | None = None,
+    *,
+    known: Sequence[Estimate] = (),
+    first: bool = False,
 ) -> SuitePlan:
     """Says what a suite can show on its cases.
 
@@ -159,19 +170,19 @@ def plan(
         cases: its cases, or those that it might have.
         pilot: what a report taught; None for what suites typically show.
         wish: the chance that is wanted, and what cases cost.
+        known: the variances that the eval will refuse by, which the pilot need not agree with.
+        first: whether there is no baseline yet: the eval will be refused by the floors, and from
+            the next release on by the margins.
 
     Raises:
-        Inconclusive: no metric gates, or no verdict may be read any more.
+        Inconclusive: no metric gates.
     """
-    known, asked = pilot or Pilot(), wish or Wish()
+    taught, asked = pilot or Pilot(), wish or Wish()
     alpha = level(suite, Standing(tried=asked.tried))
     gating = [metric for metric in suite.metrics if metric.gate]
     if not gating:
-        raise Inconclusive(
-            "no metric of the suite gates",
-            hint="give the suite a metric with a margin and gate: true",
-        )
-    frame = _Frame(suite, alpha or suite.alpha, len(gating), known, asked)
+        raise Inconclusive(NOTHING_GATES[0], hint=NOTHING_GATES[1])
+    frame = _Frame(suite, alpha or suite.alpha, len(gating), taught, asked)
     planned = tuple(frame.metric(metric, _counted(metric, cases)) for metric in gating)
     chances = [item.chance for item in planned]
     missed = sum(1.0 - chance for chance in chances if chance is not None)
@@ -180,12 +191,13 @@ def plan(
         runs=suite.runs,
         alpha=frame.alpha,
         power=asked.power,
-        usd=None if known.usd is None else known.usd * len(cases) * suite.runs,
+        case_usd=asked.case_usd,
+        usd=None if taught.usd is None else taught.usd * len(cases) * suite.runs,
         chance=None if None in chances else max(0.0, 1.0 - missed),
         any_time=suite.looks.by == "any-time",
         metrics=planned,
-        refused=_refused(suite, cases, known, asked),
-        pilot=known.report,
+        refused=_refused(suite, cases, asked, known, first=first),
+        pilot=taught.report,
     )
 
 
@@ -215,7 +227,7 @@ def smallest_fitting(
     n = effective_number(case.group for case in cases)
     var = TYPICAL.at(runs) or 0.0
     needed = stats.cases_needed(WORTH, var, alpha=alpha, metrics=metrics)
-    missing = max(0, grown(needed, len(cases), n) - len(cases))
+    missing = max(0, in_cases(needed, len(cases), n) - len(cases))
     if len(cases) < LEAST_CASES or n < LEAST_GROUPS:
         return Fitting(None, None, missing)
     margin = stats.smallest_margin(
@@ -257,8 +269,7 @@ class _Frame:
     def metric(self, metric: Metric, cases: Sequence[Case]) -> MetricPlan:
         """Plans one metric."""
         spread = self.spread(metric)
-        split = spread if spread is not None and spread.var_run is not None else None
-        best = self.best_runs(split)
+        best, unknown = self.best_runs(spread)
         units = effective_number(case.group for case in cases)
         numbers = {*RUNS, self.suite.runs, best or self.suite.runs}
         row = MetricPower(
@@ -271,6 +282,7 @@ class _Frame:
             alpha=self.alpha,
             power=self.wish.power,
             gating=self.gating,
+            any_time=self.suite.looks.by == "any-time",
         )
         steps = tuple(row.step(runs) for runs in sorted(numbers))
         return MetricPlan(
@@ -282,11 +294,12 @@ class _Frame:
             runs=self.suite.runs,
             source=None if spread is None else spread.source,
             var_case=None if spread is None else spread.var_case,
-            var_run=None if spread is None else spread.var_run,
+            var_one_run=None if spread is None else spread.var_run,
             chance=row.chance(self.suite.runs),
             least=row.least(self.suite.runs),
             steps=steps,
             best_runs=best,
+            no_split=unknown,
         )
 
     def spread(self, metric: Metric) -> Spread | None:
@@ -296,17 +309,21 @@ class _Frame:
         typical = TYPICAL if metric.kind == "score" and metric.pass_k is None else None
         return self.pilot.spreads.get(metric.name, typical)
 
-    def best_runs(self, spread: Spread | None) -> int | None:
-        """Returns how many runs a case make the most of the money."""
+    def best_runs(self, spread: Spread | None) -> tuple[int | None, str | None]:
+        """Returns how many runs a case make the most of the money, or why nobody can tell."""
+        usd, case_usd = self.pilot.usd, self.wish.case_usd
         if spread is None or spread.var_run is None:
-            return None
-        if self.wish.case_usd <= 0:
-            return 1
-        if not self.pilot.usd:
-            return None
-        return stats.best_runs(
-            spread.var_case, spread.var_run, case_usd=self.wish.case_usd, run_usd=self.pilot.usd
-        )
+            return None, "what repeated runs add is not known"
+        if case_usd <= 0:
+            return 1, None
+        if usd is None:
+            return None, "what a run costs is not known: it takes a pilot with costs"
+        if not usd:
+            return None, "a run of the pilot costs nothing: more runs are free, and cases are not"
+        best = stats.best_runs(spread.var_case, spread.var_run, case_usd=case_usd, run_usd=usd)
+        if best is None:
+            return None, "the cases of the pilot do not differ but by chance: only more runs help"
+        return best, None
 
 
 def _counted(metric: Metric, cases: Sequence[Case]) -> list[Case]:
@@ -314,11 +331,13 @@ def _counted(metric: Metric, cases: Sequence[Case]) -> list[Case]:
 
 
 def _refused(
-    suite: Suite, cases: Sequence[Case], pilot: Pilot, wish: Wish
+    suite: Suite, cases: Sequence[Case], wish: Wish, known: Sequence[Estimate], *, first: bool
 ) -> tuple[str, str] | None:
-    known = estimates(pilot, suite)
-    try:
-        refuse_hopeless(suite, cases, has_baseline=True, pilot=known, tried=wish.tried)
-    except Inconclusive as err:
-        return str(err), err.hint
+    """Returns why the eval would not start: what it asks itself, and nothing else."""
+    for has_baseline in (False, True) if first else (True,):
+        try:
+            refuse_hopeless(suite, cases, has_baseline=has_baseline, pilot=known, tried=wish.tried)
+        except Inconclusive as err:
+            when = "once there is a baseline: " if first and has_baseline else ""
+            return f"{when}{err}", err.hint
     return None

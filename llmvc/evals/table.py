@@ -60,20 +60,21 @@ def collect(cases: Sequence[CaseRuns], value: Value, *, what: str, skip_failed: 
     for arm, cases_runs in arms.items():
         rows[arm], unknown = [], 0
         for runs in cases_runs:
-            found = [(run, value(run)) for run in runs]
-            rows[arm].append([number for _, number in found if number is not None])
-            unknown += sum(
-                number is None and not (skip_failed and run.error is not None and not run.run_id)
-                for run, number in found
-            )
+            found = [value(run) for run in runs]
+            known = [number for number in found if number is not None]
+            rows[arm].append(known)
+            if len(known) < len(found):
+                unknown += sum(
+                    number is None
+                    and not (skip_failed and run.error is not None and not run.run_id)
+                    for run, number in zip(runs, found, strict=True)
+                )
         empty = sum(not row for row in rows[arm])
         if unknown:
             problems.append(f"{what} is not known for {count(unknown, 'run')} of the {arm}")
         elif empty:
-            problems.append(
-                f"{empty} of {len(cases)} cases have no usable run of the {arm}: "
-                "run llmvc eval again"
-            )
+            have = "has" if empty == 1 else "have"
+            problems.append(f"{empty} of {len(cases)} cases {have} no usable run of the {arm}")
     if not cases:
         problems.append("there are no cases")
     usable = sum(all(row) for row in zip(*rows.values(), strict=True))
@@ -95,6 +96,8 @@ def scoring(suite: Suite, metric: Metric) -> Value:
     """Returns how a run's score follows from the metric's scorers: their weighted mean."""
     weights = {scorer.name: scorer.weight for scorer in suite.scorers}
     parts = [(name, weights.get(name, 0.0)) for name in metric.scorers]
+    if len(parts) == 1 and parts[0][1] == 1.0:
+        return partial(_plain, parts[0][0])
     return partial(_weighted, parts, sum(weight for _, weight in parts))
 
 
@@ -146,6 +149,10 @@ def _fall(case: CaseRuns, value: Value) -> float:
             return 0.0
         means.append(sum(known) / len(known))
     return means[0] - means[1]
+
+
+def _plain(name: str, run: Run) -> float | None:
+    return run.scores.get(name)
 
 
 def _weighted(parts: list[tuple[str, float]], total: float, run: Run) -> float | None:

@@ -169,7 +169,8 @@ def _blocked(
         )
     if failures > 0:
         runs = count(failures, "run")
-        return f"{runs} failed and have no output", "run llmvc eval again; finished runs are kept"
+        have = "has" if failures == 1 else "have"
+        return f"{runs} failed and {have} no output", "run llmvc eval again; finished runs are kept"
     return refusal(suite, standing)
 
 
@@ -258,7 +259,7 @@ def _reach(row: _Row, verdict: MetricVerdict) -> MetricVerdict:
     metric, estimate = row.metric, row.estimate
     rule = metric.floor if metric.kind == "score" else metric.ceiling_usd
     if rule is None:
-        return replace(verdict, reason=words.no_floor(metric, estimate))
+        return replace(verdict, reason=words.no_floor(metric))
     low, high = estimate.arm_low, estimate.arm_high
     if low is None or high is None:
         return replace(verdict, reason="the candidate's mean has no interval")

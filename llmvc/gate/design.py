@@ -5,13 +5,15 @@
 - With the variance of an earlier report the chance is Miller's power formula together with the end
   point that a small sample cannot rule out (`stats.power` has the same formula with more to it);
   without one, the smallest n at which an unchanged candidate with no noise at all passes.
+- A suite that may stop at any time needs at least what one look needs; without noise, what the
+  betting test needs.
+- A suite in which nothing gates is refused too: no result of it could be a pass.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from math import expm1, log, sqrt
-from statistics import NormalDist
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import log
 from typing import Final
 
 from llmvc.core.metric import Metric
@@ -19,19 +21,16 @@ from llmvc.core.plural import count
 from llmvc.core.report import Estimate
 from llmvc.core.suite import Case, Suite
 from llmvc.errors import Inconclusive
+from llmvc.gate import least
+from llmvc.gate.least import LEAST_CASES, LEAST_COST_UNITS, LEAST_GROUPS, Draw
 from llmvc.gate.level import Standing, level, refusal
-from llmvc.gate.settle import (
-    LEAST_CASES,
-    LEAST_COST_UNITS,
-    LEAST_GROUPS,
-    cases_within_budget,
-    least_for_quantile,
-)
 
 LEAST_CHANCE: Final = 0.05
-FEW_COST_UNITS: Final = 100
-_MOST_CASES: Final = 10**7
-_NORMAL: Final = NormalDist()
+POWER: Final = 0.8
+NOTHING_GATES: Final = (
+    "no metric of the suite gates",
+    "give the suite a metric with a margin and gate: true",
+)
 
 
 def refuse_hopeless(
@@ -54,45 +53,71 @@ def refuse_hopeless(
     Raises:
         Inconclusive: no result of the eval could be a pass.
     """
+    if all(metric.kind == "severe" and metric.budget is None for metric in _gating(suite)):
+        raise Inconclusive(NOTHING_GATES[0], hint=NOTHING_GATES[1])
     known = {estimate.metric: estimate for estimate in pilot}
     standing = Standing(tried=tried)
     if why := refusal(suite, standing):
         raise Inconclusive(why[0], hint=why[1])
     asked = level(suite, standing)
-    for metric in suite.metrics:
-        if not metric.gate:
-            continue
+    for metric in _gating(suite):
         counted = [case for case in cases if metric.slice in (None, *case.tags)]
-        units = _check_size(metric, counted)
-        # The e-process pays for stopping anywhere; no closed form says how much, so none is asked.
-        if metric.kind == "score" and has_baseline and suite.looks.by != "any-time":
-            _check_margin(metric, units, asked, _variance(metric, known.get(metric.name)))
-        elif metric.kind == "score" and not has_baseline:
-            _check_floor(metric, units, asked)
+        size = Size(len(counted), effective_number(case.group for case in counted))
+        _check_size(metric, size)
+        if metric.kind == "score" and has_baseline:
+            var = _variance(metric, known.get(metric.name))
+            _check_margin(metric, size, asked, var, any_time=suite.looks.by == "any-time")
+        elif metric.kind == "score":
+            _check_floor(metric, size, asked)
         elif metric.kind == "severe":
-            _check_budget(metric, units, asked)
+            _check_budget(metric, size, asked)
         elif metric.kind == "cost":
-            _check_cost(metric, units, asked, has_baseline=has_baseline)
+            _check_cost(metric, size, asked, has_baseline=has_baseline)
         elif metric.kind == "latency":
-            _check_quantile(metric, len(counted), suite.runs, asked)
+            _check_quantile(metric, size.cases, suite.runs, asked)
 
 
-def _check_size(metric: Metric, cases: Sequence[Case]) -> float:
-    """Returns the effective number of units, if it is enough for any verdict."""
-    n, units = len(cases), effective_number(case.group for case in cases)
-    what = f" of metric {metric.name}" if metric.slice else ""
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much evidence a metric has.
+
+    Attributes:
+        cases: those that count for it.
+        units: how many equal groups they count as.
+    """
+
+    cases: int
+    units: float
+
+    def __str__(self) -> str:
+        """Names the cases, and what they count as if groups make that another number."""
+        text = count(self.cases, "case")
+        return text if self.units == self.cases else f"{text} that count as {self.units:.0f}"
+
+    def of(self, units: int) -> str:
+        """Says how many cases of the present kind make so many units."""
+        found = max(LEAST_CASES, least.in_cases(units, self.cases, self.units))
+        return least.told(found, "case")
+
+
+def _gating(suite: Suite) -> list[Metric]:
+    return [metric for metric in suite.metrics if metric.gate]
+
+
+def _check_size(metric: Metric, size: Size) -> None:
+    """Checks that there is enough evidence for any verdict."""
+    n, what = size.cases, f" of metric {metric.name}" if metric.slice else ""
     if n < LEAST_CASES and metric.kind != "severe":
         raise Inconclusive(
             f"{count(n, 'case')}{what} cannot pass: at least {LEAST_CASES} are needed",
             hint=f"add {count(LEAST_CASES - n, 'case')} to the suite",
         )
-    if units < LEAST_GROUPS and metric.kind != "severe":
+    if size.units < LEAST_GROUPS and metric.kind != "severe":
         raise Inconclusive(
-            f"the groups{what or ' of the suite'} count as {units:.1f} equal ones: "
+            f"the groups{what or ' of the suite'} count as {size.units:.1f} equal ones: "
             f"at least {LEAST_GROUPS} are needed",
             hint="add cases of further groups, or even out the groups",
         )
-    return units
 
 
 def effective_number(groups: Iterable[str | None]) -> float:
@@ -102,131 +127,83 @@ def effective_number(groups: Iterable[str | None]) -> float:
     return len(labels) ** 2 / squares if squares else 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Draw:
-    """What one metric's comparison draws on.
-
-    Attributes:
-        units: cases, or the effective number of groups.
-        variance: of the per-case difference of scores in [0, 1]; 0 gives a chance of 0 or 1.
-        level: one-sided error rate.
-        test: the test of the score.
-    """
-
-    units: float
-    variance: float
-    level: float
-    test: str = "el-score"
-
-
-def pass_chance(draw: Draw, margin: float) -> float:
-    """Returns the chance that an unchanged candidate passes (statistics.md section 9).
-
-    Noise and the end point that a small sample cannot rule out are two hurdles; their sum in the
-    sixth power follows simulations within a few points (`stats.power.pass_power` is the same).
-
-    Args:
-        draw: units, variance, level and test.
-        margin: the largest drop that may pass, in (0, 1).
-    """
-    t = student_quantile(1 - draw.level, draw.units - 1)
-    error = sqrt(draw.variance / draw.units)
-    share = t * t / draw.units
-    unseen = (expm1(share / 2) if draw.test == "el-ratio" else share) * (1 - margin)
-    room = margin - ((t * error) ** 6 + unseen**6) ** (1 / 6)
-    if not error:
-        return float(room > 0)
-    return _NORMAL.cdf(room / error)
-
-
-def student_quantile(level: float, df: float) -> float:
-    """Returns Student's quantile by its expansion at the normal one.
-
-    Abramowitz and Stegun 26.7.5; exact to 3e-4 from 14 degrees of freedom at levels up to 0.99.
-    """
-    z = _NORMAL.inv_cdf(level)
-    terms = (
-        (z**3 + z) / 4,
-        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
-    )
-    return z + sum(term / df**power for power, term in enumerate(terms, start=1))
-
-
-def _check_margin(metric: Metric, units: float, level: float, variance: float | None) -> None:
+def _check_margin(
+    metric: Metric, size: Size, level: float, variance: float | None, *, any_time: bool
+) -> None:
+    """Checks the margin at one look; at any time it takes more, the least of which is known."""
     margin = None if metric.margin is None else metric.margin / metric.span
     if margin is None:
         raise Inconclusive(
             f"metric {metric.name} gates without a margin, so that nothing could pass",
             hint=f"give {metric.name} a margin in the suite, or gate: false",
         )
-    draw = Draw(units, variance or 0.0, level, metric.test)
-    if pass_chance(draw, margin) >= LEAST_CHANCE:
+    draw = Draw(size.units, variance or 0.0, level, metric.test)
+    bets = least.cases_for_bets(margin, level) if any_time and variance is None else 0
+    if least.pass_chance(draw, margin) >= LEAST_CHANCE and size.units >= bets:
         return
-    wanted = LEAST_CHANCE if variance is None else 0.8
-    cases = _smallest_n(lambda n: pass_chance(replace(draw, units=n), margin) >= wanted)
-    fitting = _smallest_margin(draw, wanted)
+    wanted = LEAST_CHANCE if variance is None else POWER
+    units = max(bets, least.cases_for_margin(margin, draw, wanted))
+    fitting = _smallest_margin(draw, wanted, any_time=bool(bets))
     why = "without an improvement" if variance is None else "more than 1 time in 20 if unchanged"
+    sure = "" if variance is None else f" for a chance of {POWER:.0%}"
     raise Inconclusive(
-        f"metric {metric.name} with a margin of {metric.margin:g} "
-        f"cannot pass on {units:.0f} cases {why}",
-        hint=f"it takes {cases:,} cases, or a margin of {fitting * metric.span:.3f} "
+        f"metric {metric.name} with a margin of {metric.margin:g} cannot pass on {size} {why}",
+        hint=f"it takes {size.of(units)}{sure}, or a margin of {fitting * metric.span:.3f} "
         "fixed before measuring",
     )
 
 
-def _check_floor(metric: Metric, units: float, level: float) -> None:
+def _check_floor(metric: Metric, size: Size, level: float) -> None:
     """A perfect score's lower bound is n / (n + t^2); no floor is left for the verdict to name."""
     if metric.floor is None:
         return
     floor = (metric.floor - metric.scale[0]) / metric.span
-    if _perfect(units, level) >= floor:
+    reach = least.perfect(size.units, level)
+    if reach >= floor:
         return
-    cases = _smallest_n(lambda n: _perfect(n, level) >= floor) if floor < 1 else None
-    more = f"it takes {cases:,} cases, or " if cases else ""
+    units = least.cases_for_floor(floor, level)
+    more = f"it takes {size.of(units)}, or " if units else ""
     raise Inconclusive(
-        f"metric {metric.name} cannot show its floor of {metric.floor:g} on {units:.0f} cases "
+        f"metric {metric.name} cannot show its floor of {metric.floor:g} on {size} "
         "even with a perfect score",
-        hint=f"{more}a floor of at most "
-        f"{metric.scale[0] + metric.span * _perfect(units, level):.3f} fixed before measuring",
-    )
-
-
-def _check_cost(metric: Metric, units: float, level: float, *, has_baseline: bool) -> None:
-    rule = metric.limit if has_baseline else metric.ceiling_usd
-    if rule is None:
-        return
-    if units < LEAST_COST_UNITS:
-        raise Inconclusive(
-            f"metric {metric.name} cannot pass on {units:.0f} cases: "
-            f"cost needs at least {LEAST_COST_UNITS}",
-            hint=f"add cases, or watch {metric.name} only with gate: false",
-        )
-    if has_baseline and _least_ratio(units, level) >= log(rule):
-        cases = _smallest_n(lambda n: n >= LEAST_COST_UNITS and _least_ratio(n, level) < log(rule))
-        raise Inconclusive(
-            f"metric {metric.name} with a limit of {rule:g} cannot pass on {units:.0f} cases "
-            "without a saving",
-            hint=f"it takes {cases:,} cases, or a higher limit fixed before measuring",
-        )
-
-
-def _check_budget(metric: Metric, units: float, level: float) -> None:
-    if metric.budget is None:
-        return
-    cases = cases_within_budget(metric.budget, level)
-    if units >= cases:
-        return
-    raise Inconclusive(
-        f"metric {metric.name} with a budget of {metric.budget:g} cannot pass on {units:.0f} cases "
-        "even without a severe failure",
-        hint=f"it takes {cases:,} cases, or a budget of {1 - level ** (1 / max(units, 1)):.3f} "
+        hint=f"{more}a floor of at most {metric.scale[0] + metric.span * reach:.3f} "
         "fixed before measuring",
     )
 
 
+def _check_cost(metric: Metric, size: Size, level: float, *, has_baseline: bool) -> None:
+    rule = metric.limit if has_baseline else metric.ceiling_usd
+    if rule is None:
+        return
+    if size.units < LEAST_COST_UNITS:
+        raise Inconclusive(
+            f"metric {metric.name} cannot pass on {size}: cost needs at least {LEAST_COST_UNITS}",
+            hint=f"add cases, or watch {metric.name} only with gate: false",
+        )
+    if has_baseline and least.least_ratio(size.units, level) >= log(rule):
+        raise Inconclusive(
+            f"metric {metric.name} with a limit of {rule:g} cannot pass on {size} without a saving",
+            hint=f"it takes {size.of(least.cases_for_limit(rule, level))}, or a higher limit "
+            "fixed before measuring",
+        )
+
+
+def _check_budget(metric: Metric, size: Size, level: float) -> None:
+    if metric.budget is None:
+        return
+    units = least.cases_within_budget(metric.budget, level)
+    if size.units >= units:
+        return
+    raise Inconclusive(
+        f"metric {metric.name} with a budget of {metric.budget:g} cannot pass on {size} "
+        "even without a severe failure",
+        hint=f"it takes {least.told(least.in_cases(units, size.cases, size.units), 'case')}, or a "
+        f"budget of {1 - level ** (1 / max(size.units, 1)):.3f} fixed before measuring",
+    )
+
+
 def _check_quantile(metric: Metric, n: int, runs: int, level: float) -> None:
-    cases = least_for_quantile(metric.quantile, runs, level)
+    cases = least.cases_for_quantile(metric.quantile, runs, level)
     if n >= cases:
         return
     raise Inconclusive(
@@ -244,34 +221,13 @@ def _variance(metric: Metric, estimate: Estimate | None) -> float | None:
     return (estimate.var_case + estimate.var_run) / metric.span**2
 
 
-def _perfect(n: float, level: float) -> float:
-    t = student_quantile(1 - level, n - 1)
-    return n / (n + t * t)
-
-
-def _least_ratio(n: float, level: float) -> float:
-    """Returns the log ratio that an unchanged cost without any noise cannot rule out."""
-    t = student_quantile(1 - (level / 2 if n <= FEW_COST_UNITS else level), n - 1)
-    return t * t / (n + t * t)
-
-
-def _smallest_margin(draw: Draw, chance: float) -> float:
+def _smallest_margin(draw: Draw, chance: float, *, any_time: bool) -> float:
+    """Returns the smallest margin that the present units pass with a chance."""
     low, high = 0.0, 1.0
     while high - low > 1e-4:
         middle = (low + high) / 2
-        if pass_chance(draw, middle) >= chance:
-            high = middle
-        else:
-            low = middle
-    return high
-
-
-def _smallest_n(enough: Callable[[int], bool]) -> int:
-    """Returns the smallest n that is enough, at least the number that any verdict needs."""
-    low, high = LEAST_CASES - 1, LEAST_CASES
-    while not enough(high) and high < _MOST_CASES:
-        low, high = high, high * 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle, high)
+        enough = least.pass_chance(draw, middle) >= chance
+        if enough and any_time:
+            enough = draw.units >= least.cases_for_bets(middle, draw.level)
+        low, high = (low, middle) if enough else (middle, high)
     return high

@@ -2,7 +2,8 @@
 
 - Every inconclusive metric gets an answer: a number of cases, or what to mend, look at or set.
 - The spread is read back from the interval, so that nothing but the report is needed.
-- A number supposes that the difference seen is the true one and asks for 80% power.
+- A number supposes that the difference seen is the true one and asks for 80% power. It is never
+  below what it takes if nothing differs at all; where nothing does, it is that.
 """
 
 from collections.abc import Sequence
@@ -13,16 +14,12 @@ from llmvc.core.metric import Metric
 from llmvc.core.plural import count
 from llmvc.core.report import Estimate
 from llmvc.core.suite import Suite
-from llmvc.gate import words
+from llmvc.gate import least, words
+from llmvc.gate.least import LEAST_CASES, LEAST_COST_UNITS, LEAST_GROUPS, MOST_CASES, Draw
 
 POWER: Final = 0.8
-LEAST_CASES: Final = 20
-LEAST_GROUPS: Final = 15
-LEAST_COST_UNITS: Final = 50
 LEAST_CHANGED: Final = 5
 """Fewer changed cases never fail: three worse and none better is significant at any n."""
-LEAST_TAIL_RUNS: Final = 10
-"""A quantile of latency needs this many runs of an arm beyond it."""
 MOST_TIMES: Final = 20
 """More cases than this many times the present ones are no advice."""
 _ROUNDING: Final = 1e-9
@@ -64,21 +61,27 @@ def settle(
 def _missing(metric: Metric, estimate: Estimate, suite: Suite, *, has_baseline: bool) -> int | None:
     """Returns how many more cases settle a metric; None where no number would, or none is known."""
     rule = _rule(metric, has_baseline=has_baseline)
-    if rule is None and (estimate.reason is None or metric.kind != "severe"):
+    if rule is None:
         return None
-    few = _too_few(metric, estimate, suite)
-    if few is not None or rule is None:
-        return few
+    total = _least(metric, estimate, suite, rule, has_baseline=has_baseline)
+    short = max(0, total - estimate.n) if total is not None else 0
+    if _too_few(metric, estimate, suite):
+        return short or None
+    if short and _nothing_differs(metric, estimate, has_baseline=has_baseline):
+        return short
     if not _has_interval(metric, estimate, suite, has_baseline=has_baseline):
         return None
-    return _cases(metric, estimate, rule, has_baseline=has_baseline)
+    more = _cases(metric, estimate, rule, has_baseline=has_baseline)
+    return None if more is None else max(more, short)
 
 
 def _advice(metric: Metric, estimate: Estimate, suite: Suite, *, has_baseline: bool) -> str:
     """Says what to do about a metric that no number of cases settles."""
+    rule = _rule(metric, has_baseline=has_baseline)
     if estimate.reason is not None:
-        return _mend(metric, estimate)
-    if _rule(metric, has_baseline=has_baseline) is None:
+        endless = rule is not None and _too_few(metric, estimate, suite)
+        return words.too_near() if endless else _mend(metric, estimate)
+    if rule is None:
         return words.set_rule(metric, has_baseline=has_baseline)
     if not _has_interval(metric, estimate, suite, has_baseline=has_baseline):
         return words.measure_again(metric)
@@ -118,43 +121,6 @@ def _few_changed(metric: Metric, estimate: Estimate, *, has_baseline: bool) -> b
     )
 
 
-def cases_within_budget(budget: float, alpha: float, severe: int = 0) -> int:
-    """Returns how many cases show a budget if `severe` of them, or fewer, fail severely.
-
-    The chance of so few at a rate of `budget` falls with n; it must be below alpha.
-    """
-    low, high = severe, max(2 * severe, 1)
-    while _chance_of_at_most(severe, high, budget) >= alpha:
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        if _chance_of_at_most(severe, middle, budget) >= alpha:
-            low = middle
-        else:
-            high = middle
-    return high
-
-
-def least_for_quantile(quantile: float, runs: int, level: float) -> int:
-    """Returns how many cases bound a quantile of latency at all.
-
-    Enough runs must lie beyond it, and enough cases, for they may all lie on one side of it.
-    """
-    tail = min(quantile, 1 - quantile)
-    beyond = ceil(round(LEAST_TAIL_RUNS / tail / runs, 6))
-    return max(LEAST_CASES, beyond, ceil(log(level) / log(1 - tail)))
-
-
-def _chance_of_at_most(severe: int, n: int, rate: float) -> float:
-    """Returns the binomial probability, term by term."""
-    term = (1.0 - rate) ** n
-    total = term
-    for at in range(severe):
-        term *= (n - at) / (at + 1) * rate / (1.0 - rate)
-        total += term
-    return total
-
-
 def _rule(metric: Metric, *, has_baseline: bool) -> float | None:
     if metric.kind == "severe":
         return metric.budget
@@ -163,19 +129,54 @@ def _rule(metric: Metric, *, has_baseline: bool) -> float | None:
     return metric.limit if has_baseline else metric.ceiling_usd
 
 
-def _too_few(metric: Metric, estimate: Estimate, suite: Suite) -> int | None:
-    """Returns the cases missing to the least number that can be judged."""
-    if not estimate.n or estimate.n_effective is None:
-        return None
-    if estimate.n < LEAST_CASES and metric.kind != "severe":
-        return LEAST_CASES - estimate.n
-    if metric.kind == "cost" and estimate.n_effective < LEAST_COST_UNITS:
-        return ceil(round(estimate.n * (LEAST_COST_UNITS / estimate.n_effective - 1), 6))
+def _too_few(metric: Metric, estimate: Estimate, suite: Suite) -> bool:
+    """Says whether there are fewer cases than any verdict on the metric takes."""
+    if not estimate.n or estimate.n_effective is None or metric.kind == "severe":
+        return False
     if metric.kind == "latency":
         level = estimate.alpha or suite.alpha
-        least = least_for_quantile(metric.quantile, suite.runs, level)
-        return max(0, least - estimate.n) or None
-    return None
+        if estimate.n < least.cases_for_quantile(metric.quantile, suite.runs, level):
+            return True
+    few_units = metric.kind == "cost" and estimate.n_effective < LEAST_COST_UNITS
+    return estimate.n < LEAST_CASES or few_units
+
+
+def _least(
+    metric: Metric, estimate: Estimate, suite: Suite, rule: float, *, has_baseline: bool
+) -> int | None:
+    """Returns how many cases of the present kind it takes in all if nothing differs.
+
+    None where no number would do, or it is not known what the cases count as.
+    """
+    level = estimate.alpha or suite.alpha
+    if estimate.n_effective is None or metric.kind == "severe":
+        return None
+    if metric.kind == "latency":
+        return least.cases_for_quantile(metric.quantile, suite.runs, level)
+    if metric.kind == "cost":
+        units = least.cases_for_limit(rule, level) if has_baseline else LEAST_COST_UNITS
+    elif not has_baseline:
+        floor = (rule - metric.scale[0]) / metric.span
+        found = least.cases_for_floor(floor, level)
+        if found is None:
+            return None
+        units = found
+    else:
+        margin = rule / metric.span
+        units = least.cases_for_margin(margin, Draw(1.0, 0.0, level, metric.test), POWER)
+        if suite.looks.by == "any-time":
+            units = max(units, least.cases_for_bets(margin, level))
+    total = max(LEAST_CASES, least.in_cases(units, estimate.n, estimate.n_effective))
+    return total if units <= MOST_CASES else None
+
+
+def _nothing_differs(metric: Metric, estimate: Estimate, *, has_baseline: bool) -> bool:
+    """Says whether the interval has no other width than what a small sample cannot rule out."""
+    if estimate.reason is not None or metric.kind not in ("score", "cost"):
+        return False
+    if not has_baseline:
+        return metric.kind == "score" and estimate.candidate == metric.scale[1]
+    return not estimate.n_changed and estimate.estimate == (1.0 if metric.kind == "cost" else 0.0)
 
 
 def _cases(metric: Metric, estimate: Estimate, rule: float, *, has_baseline: bool) -> int | None:
@@ -215,8 +216,9 @@ def _rare_cases(estimate: Estimate, budget: float) -> int | None:
     rate, units, alpha = estimate.candidate, estimate.n_effective, estimate.alpha
     if rate is None or not units or not alpha or estimate.reason or rate >= budget:
         return None
-    more = cases_within_budget(budget, alpha, round(rate * units)) - round(units)
-    return more if 0 < more <= MOST_TIMES * units else None
+    wanted = least.cases_within_budget(budget, alpha, round(rate * units))
+    more = least.in_cases(wanted, estimate.n, units) - estimate.n
+    return more if 0 < more <= MOST_TIMES * estimate.n else None
 
 
 def _stretch(alpha: float) -> float:

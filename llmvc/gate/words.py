@@ -30,11 +30,16 @@ def rule(metric: Metric, *, has_baseline: bool) -> str:
 def within(metric: Metric, estimate: Estimate, *, worse: bool) -> str:
     """Says that a metric is within its margin or limit."""
     if metric.kind == "score":
+        if (estimate.low or 0.0) > 0:
+            return f"{_change(estimate)}, better than the baseline"
         note = "worse, yet" if worse else "at worst"
         return (
             f"{_change(estimate)}, {note} {_score(estimate.low)}, "
             f"within the margin of {_margin(metric)}"
         )
+    if estimate.high is not None and estimate.high < 1:
+        better = "faster" if metric.kind == "latency" else "cheaper"
+        return f"{_ratio(estimate)}, {better} than the baseline"
     above = "slower, yet" if metric.kind == "latency" else "dearer, yet"
     note = above if worse else "at worst"
     return f"{_ratio(estimate)}, {note} x{estimate.high:.2f}, within the limit of {_limit(metric)}"
@@ -48,7 +53,7 @@ def beyond(metric: Metric, estimate: Estimate) -> str:
         return "there is no comparison with a baseline"
     change = _change(estimate) if score else _ratio(estimate)
     if rule is None:
-        return f"{change}, and the suite sets no {what}"
+        return f"{change}, and no {what} is set"
     allowed = _margin(metric) if score else _limit(metric)
     return f"{change}, which may be beyond the {what} of {allowed}"
 
@@ -131,10 +136,10 @@ def rare(metric: Metric, estimate: Estimate) -> str:
     return text if metric.budget is None else f"{text}; budget {metric.budget:.2%}"
 
 
-def no_floor(metric: Metric, estimate: Estimate) -> str:
+def no_floor(metric: Metric) -> str:
     """Says that a first release has nothing to be judged by."""
     if metric.kind == "latency":
-        return watched(estimate)
+        return "there is no baseline to compare with yet"
     what = "floor" if metric.kind == "score" else "ceiling_usd"
     return f"there is no baseline, and the suite sets no {what}"
 
@@ -162,6 +167,12 @@ def look_at_changed(estimate: Estimate) -> str:
     """Says what to do where too few cases changed for a number to mean anything."""
     differ = "case that differs" if estimate.n_changed == 1 else "cases that differ"
     return f"see the {estimate.n_changed} {differ} with llmvc report"
+
+
+def cases_that_differ(cases: Sequence[str]) -> str:
+    """Says the same of two files, which hold no outputs."""
+    differ = "case that differs" if len(cases) == 1 else "cases that differ"
+    return f"look at the {differ}: {', '.join(cases)}"
 
 
 def more_groups(missing: int) -> str:
@@ -193,6 +204,21 @@ def mend(metric: Metric, estimate: Estimate) -> str:
         return f"let the provider state costs, or give the model a price under prices:; or {watch}"
     what = "latency" if metric.kind == "latency" else "score"
     return f"see why runs of {metric.name} have no usable {what}, then llmvc eval again; or {watch}"
+
+
+def mend_files(metric: Metric, estimate: Estimate) -> str:
+    """Says the same as `mend` of two files, which have no suite."""
+    told = estimate.baseline is not None and estimate.candidate is not None
+    if metric.kind == "cost":
+        leave = "leave out --cost-limit"
+        if not told:
+            return f"give every line its cost_usd, or {leave}"
+        if not estimate.baseline:
+            return f"a baseline that costs nothing has no ratio: {leave}"
+        return f"more cases, so that no {TOP_CASES} of them hold so much of the cost; or {leave}"
+    if metric.kind == "latency":
+        return "give every line a latency_s above 0, or leave out --latency-limit"
+    return f"give every line a score {metric.name}, and run it again"
 
 
 def measure_again(metric: Metric) -> str:

@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING, Any
 
 from llmvc.core.digest import short
 from llmvc.core.plural import count
+from llmvc.gate.least import MOST_CASES, told
 from llmvc.render.asjson import plain_object
 from llmvc.render.text import table
 
 if TYPE_CHECKING:
     from llmvc.app.planning import Planned
-    from llmvc.evals.metric_power import Step
     from llmvc.evals.planner import MetricPlan, SuitePlan
 
 _SOURCES = {
@@ -26,7 +26,7 @@ def plan(done: "Planned") -> str:
     for metric in found.metrics:
         lines.append(_answer(metric, found))
         lines.append(_table(metric, found))
-        lines += [f"  {note}" for note in _facts(metric)]
+        lines += [f"  {note}" for note in _facts(metric, found.case_usd)]
     if len(found.metrics) > 1 and found.chance is not None:
         lines.append(
             f"all {len(found.metrics)} gating metrics: an unchanged bundle passes at least "
@@ -41,6 +41,10 @@ def plan(done: "Planned") -> str:
 def as_json(done: "Planned") -> dict[str, Any]:
     """Returns what `--json` prints of a plan."""
     found = plain_object(done.plan)
+    for metric in found["metrics"]:
+        metric["least"] = _searched(metric["least"])
+        for step in metric["steps"]:
+            step["cases"] = _searched(step["cases"])
     refused = done.plan.refused
     found["refused"] = refused and {"message": refused[0], "hint": refused[1]}
     return {"bundle": done.bundle, "env": done.env, "suite": done.suite, **found}
@@ -69,12 +73,7 @@ def _answer(metric: "MetricPlan", found: "SuitePlan") -> str:
     head = f"{name}  {rule} at {count(metric.cases, 'case')} x {count(metric.runs, 'run')}"
     if metric.rule is None:
         return f"{head}: nothing to plan for"
-    parts: list[str] = []
-    if metric.chance is None:
-        parts.append("how often an unchanged bundle passes is not known")
-    else:
-        luck = " by luck alone" if metric.least is not None and metric.least > metric.cases else ""
-        parts.append(f"an unchanged bundle passes {_percent(metric.chance)} of the time{luck}")
+    parts = [_passing(metric), *_too_few(metric, found)]
     shown = metric.present.shown
     if shown is not None:
         change = f"a drop of {shown:.3f}" if metric.kind == "score" else f"a rise to x{shown:.2f}"
@@ -82,6 +81,35 @@ def _answer(metric: "MetricPlan", found: "SuitePlan") -> str:
     if found.usd is not None and metric is found.metrics[0]:
         parts.append(f"about {_usd(found.usd)} an eval")
     return f"{head}: {'; '.join(parts)}"
+
+
+def _passing(metric: "MetricPlan") -> str:
+    """Says how often an unchanged bundle passes."""
+    if metric.chance is None:
+        return "how often an unchanged bundle passes is not known"
+    if not metric.chance:
+        return "an unchanged bundle cannot pass"
+    luck = " by luck alone" if metric.least is not None and metric.least > metric.cases else ""
+    return f"an unchanged bundle passes {_percent(metric.chance)} of the time{luck}"
+
+
+def _too_few(metric: "MetricPlan", found: "SuitePlan") -> list[str]:
+    """Says that a metric has too few cases for the chance that is wanted, and how many it takes."""
+    needed = metric.present.cases
+    if needed is not None and needed > metric.cases:
+        return [f"too few for {_percent(found.power)}: {_would_do(needed)}"]
+    if needed is None and metric.chance is not None and metric.chance < found.power:
+        return [f"not {_percent(found.power)}, and no number of cases is known that would do"]
+    return []
+
+
+def _would_do(cases: int) -> str:
+    return f"it takes {told(cases, 'case')}" if cases > MOST_CASES else f"{cases:,} cases would do"
+
+
+def _searched(cases: int | None) -> int | None:
+    """Returns a number of cases that was found; None for one beyond the search."""
+    return None if cases is None or cases > MOST_CASES else cases
 
 
 def _table(metric: "MetricPlan", found: "SuitePlan") -> str:
@@ -93,44 +121,45 @@ def _table(metric: "MetricPlan", found: "SuitePlan") -> str:
         "runs",
         f"cases for {_percent(found.power)}",
         *(["USD an eval"] if usd else []),
-        f"smallest {what} {present}",
+        f"smallest {what} for {_percent(found.power)} {present}",
     ]
     wide = metric.kind != "severe"
     rows = [[*head, f"{change} shown {present}"] if wide else head]
     for step in metric.steps:
-        row = [str(step.runs), "-" if step.cases is None else f"{step.cases:,}"]
+        row = [str(step.runs), "-" if step.cases is None else told(step.cases)]
         row += ([_usd(step.usd)] if usd else []) + [_number(metric, step.smallest)]
         rows.append([*row, _number(metric, step.shown)] if wide else row)
     return table(rows, indent="  ")
 
 
-def _facts(metric: "MetricPlan") -> list[str]:
+def _facts(metric: "MetricPlan", case_usd: float) -> list[str]:
     """Says what the figures of a metric rest on."""
     lines: list[str] = []
     if metric.units < metric.cases:
         lines.append(f"the groups count as {metric.units:.1f} equal ones")
     if metric.var_case is not None and metric.source is not None:
-        parts = f"{metric.var_case:.4f} between cases"
-        if metric.var_run is None:
+        parts = f"var_case {metric.var_case:.4f} between cases"
+        if metric.var_one_run is None:
             parts = f"{metric.var_case:.4f} at these runs; repeated runs would tell the rest"
         else:
-            parts += f", {metric.var_run:.4f} of one run in each arm"
+            parts += f", var_one_run {metric.var_one_run:.4f} of one run in each arm"
         lines.append(f"variance: {parts} ({_SOURCES[metric.source]})")
     if metric.least is not None and metric.source != "report":
-        lines.append(f"even without any noise it takes {count(metric.least, 'case')}")
-    if metric.best_runs is not None and metric.kind == "score":
-        best = next((step for step in metric.steps if step.runs == metric.best_runs), None)
-        lines.append(_split(metric.best_runs, best))
+        lines.append(f"even without any noise it takes {told(metric.least, 'case')}")
+    if metric.kind == "score" and metric.rule is not None:
+        lines.append(f"best split: {_split(metric, case_usd)}")
     return lines
 
 
-def _split(runs: int, best: "Step | None") -> str:
-    if runs == 1:
-        return (
-            "best split: 1 run a case and more cases; runs pay only where cases cost (--case-usd)"
-        )
-    cases = f", {best.cases:,} cases" if best is not None and best.cases is not None else ""
-    return f"best split: {runs} runs a case{cases}"
+def _split(metric: "MetricPlan", case_usd: float) -> str:
+    """Says how runs and cases share the money, or why nobody can tell."""
+    if metric.best_runs is None:
+        return f"cannot be told: {metric.no_split}"
+    if not case_usd:
+        return "1 run a case and more cases; runs pay only where cases cost (--case-usd)"
+    best = next((step for step in metric.steps if step.runs == metric.best_runs), None)
+    cases = f", {told(best.cases, 'case')}" if best is not None and best.cases is not None else ""
+    return f"{count(metric.best_runs, 'run')} a case{cases}"
 
 
 def _rule(metric: "MetricPlan") -> str:

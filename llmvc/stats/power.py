@@ -18,14 +18,15 @@ from typing import Final, Literal
 import numpy as np
 from scipy.special import bdtr, ndtr, ndtri
 
-from llmvc.stats.paired import student_quantile
 from llmvc.stats.ratio import FEW_UNITS, LEAST_UNITS
+from llmvc.stats.special import student_quantile
 
 Test = Literal["el-score", "el-ratio"]
 RatioKind = Literal["cost", "latency"]
 
 POWER: Final = 0.8
-_MOST_CASES: Final = 10**8
+MOST_CASES: Final = 10**8
+"""A number of cases above this stands for "more than that": nobody searched further."""
 _MOST_RARE: Final = 10**6
 _AT: Final = 1e-9
 
@@ -71,7 +72,10 @@ def cases_needed(
     metrics: int = 1,
     test: Test = "el-score",
 ) -> int:
-    """Returns the smallest n at which an unchanged candidate passes with the wanted power."""
+    """Returns the smallest n at which an unchanged candidate passes with the wanted power.
+
+    It is above `MOST_CASES` where none up to that does.
+    """
     wanted = 1.0 - (1.0 - power) / metrics
     return _smallest(lambda n: pass_power(n, margin, var, alpha=alpha, test=test) >= wanted)
 
@@ -172,7 +176,10 @@ def cases_for_limit(
     metrics: int = 1,
     kind: RatioKind = "cost",
 ) -> int:
-    """Returns the smallest n at which an unchanged candidate passes with the wanted power."""
+    """Returns the smallest n at which an unchanged candidate passes with the wanted power.
+
+    It is above `MOST_CASES` where none up to that does.
+    """
     wanted = 1.0 - (1.0 - power) / metrics
     return _smallest(lambda n: limit_power(n, limit, var, alpha=alpha, kind=kind) >= wanted)
 
@@ -263,12 +270,12 @@ def _log_error(n: float, var: float, alpha: float, kind: RatioKind) -> tuple[flo
     return critical, max(sqrt(var / n), least)
 
 
-def _smallest(enough: Callable[[int], bool], *, most: int = _MOST_CASES) -> int:
-    """Returns the smallest n from 2 on that is enough; a number beyond `most` if none is."""
+def _smallest(enough: Callable[[int], bool], *, most: int = MOST_CASES) -> int:
+    """Returns the smallest n from 2 on that is enough; `most` + 1 if none up to `most` is."""
     low, high = 1, 2
     while not enough(high) and high < most:
         low, high = high, high * 2
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if enough(middle) else (middle, high)
-    return high
+    return min(high, most + 1)

@@ -50,6 +50,92 @@ def test_a_hopeless_margin_is_refused_by_plan_and_by_eval_before_any_call(repo, 
     assert "refused" not in cli("plan", "--cases", "400").out
 
 
+@pytest.mark.parametrize("cases", [19, 30, 60])
+@pytest.mark.parametrize("value", [0.01, 0.05, 0.08, 0.088, 0.09, 0.25])
+def test_plan_and_eval_refuse_the_same_with_the_same_words(repo, cli, no_calls, cases, value):
+    repo.cases(cases)
+    margin(repo, value)
+    repo.prompt("Say the number again.")
+    planned = cli("plan", code=None)
+    found = cli.json("plan", code=None)
+    measured = cli("eval", "--dry-run", code=None)
+    assert planned.code == measured.code == (3 if found["refused"] else 0)
+    if found["refused"]:
+        assert found["refused"]["message"] in measured.err
+        assert found["refused"]["hint"] in measured.err
+    assert not no_calls.exists()
+
+
+def test_plan_and_eval_agree_about_a_contest_with_reports(ready, cli, no_calls):
+    ready.prompt("Say it a third time.")
+    assert cli("eval", "--dry-run").code == cli("plan").code == 0
+    # Another margin is another suite, of which eval knows no report.
+    margin(ready, 0.05)
+    said = cli.json("plan", code=3)["refused"]
+    assert said["hint"] in cli("eval", code=3).err
+    margin(ready, 0.25)
+    assert cli.json("plan", "--margin", "0.05", code=3)["refused"] == said
+    assert not no_calls.exists()
+
+
+def test_before_the_first_release_the_first_comparison_is_planned_too(started, cli):
+    started.cases(30)
+    margin(started, 0.05)
+    cli("init")
+    said = cli.json("plan", code=3)["refused"]["message"]
+    assert said.startswith("once there is a baseline: metric quality with a margin of 0.05 cannot")
+    text = (started.root / "evals/support/suite.yaml").read_text()
+    floor = re.sub(r"floor: [0-9.]+", "floor: 0.99", text)
+    (started.root / "evals/support/suite.yaml").write_text(floor)
+    said = cli.json("plan", code=3)["refused"]
+    assert said["message"].startswith("metric quality cannot show its floor of 0.99")
+    assert said["hint"] in cli("eval", code=3).err
+
+
+def test_a_suite_in_which_nothing_gates_is_refused_before_any_call(repo, cli, no_calls):
+    path = repo.root / "evals/support/suite.yaml"
+    path.write_text(re.sub(r"(margin: [0-9.]+)", r"\1, gate: false", path.read_text()))
+    repo.prompt("Say the number again.")
+    for command in ("plan", "eval"):
+        said = cli(command, code=3).err
+        assert "no metric of the suite gates" in said
+        assert "give the suite a metric with a margin and gate: true" in said
+    assert not no_calls.exists()
+
+
+FIRST_LINES = {
+    "hopeless": (("--cases", "5"), 3, "an unchanged bundle cannot pass; too few for 80%: "),
+    "too few": (
+        ("--cases", "60", "--margin", "0.05"),
+        0,
+        "of the time; too few for 80%: 437 cases",
+    ),
+    "luck": (("--cases", "54", "--margin", "0.05", "--power", "0.9"), 0, "too few for 90%: "),
+    "enough": (("--cases", "600", "--margin", "0.05"), 0, "of the time; a drop of "),
+    "endless": (
+        ("--cases", "600", "--margin", "0.00003"),
+        3,
+        "80%: it takes over 100,000,000 cases",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", FIRST_LINES)
+def test_the_first_line_says_whether_the_cases_are_too_few(started, cli, what):
+    options, code, said = FIRST_LINES[what]
+    cli("init")
+    assert said in cli("plan", *options, code=code).out.splitlines()[0]
+
+
+def test_a_number_beyond_the_search_is_no_answer(started, cli):
+    cli("init")
+    out = cli("plan", "--margin", "0.00003", code=3).out
+    assert "over 100,000,000" in out
+    assert "134,217,728" not in out
+    (quality,) = cli.json("plan", "--margin", "0.00003", code=3)["metrics"]
+    assert [step["cases"] for step in quality["steps"]] == [None] * 3
+
+
 def test_without_a_pilot_thirty_cases_at_five_points_are_refused(started, cli, no_calls):
     started.cases(30)
     margin(started, 0.05)
@@ -115,6 +201,13 @@ def test_eval_reads_the_variance_of_the_last_report_on_the_same_contest(ready, c
         (("--cases", "0"), "--cases"),
         (("--power", "1"), "--power"),
         (("--case-usd", "-1"), "--case-usd"),
+        *(
+            ((option, value), f"{value} is no number to plan with")
+            for option in ("--margin", "--case-usd")
+            for value in ("nan", "inf")
+        ),
+        (("--power", "nan"), "nan is no number to plan with"),
+        (("--power", "inf"), "--power"),
         (("--from", "xyz"), "is not a digest"),
     ],
 )
@@ -134,13 +227,13 @@ def test_a_report_of_one_run_without_a_baseline_is_no_pilot(repo, cli):
     assert "says nothing about the metrics of this suite" in said
 
 
-def write_results(path, miss):
+def write_results(path, miss, usd=0.002):
     rows = (
         {
             "case": f"c{case}",
             "run": run,
             "scores": {"quality": float((case + run) % 9 >= miss)},
-            "cost_usd": 0.002,
+            "cost_usd": usd,
         }
         for case in range(45)
         for run in range(3)
@@ -154,7 +247,7 @@ def test_two_result_files_of_any_harness_are_a_pilot_too(repo, cli, tmp_path):
     found = cli.json("plan", "--runs", "3", "--pilot", *files)
     (quality,) = found["metrics"]
     assert (found["pilot"], quality["source"]) == (None, "report")
-    assert quality["var_run"] > 0
+    assert quality["var_one_run"] > 0
     assert found["usd"] == pytest.approx(24 * 3 * 0.004)
     assert "the two files are the pilot" in cli("plan", "--pilot", *files).err
     assert "one pilot" in cli("plan", "--pilot", *files, "--from", "b3:12345678", code=2).err
@@ -179,10 +272,41 @@ def test_a_suite_and_an_environment_can_be_named(repo, cli):
     )
 
 
-def test_what_a_new_case_costs_decides_between_cases_and_runs(repo, cli):
-    assert "best split: 1 run a case" in cli("plan").out
-    free = cli.json("plan", "--case-usd", "2")["metrics"][0]
-    assert free["best_runs"] is None
+def test_what_a_new_case_costs_decides_between_cases_and_runs(repo, cli, tmp_path):
+    def split(*options):
+        (line,) = [one for one in cli("plan", *options).out.splitlines() if "best split" in one]
+        return line.strip()
+
+    assert split() == (
+        "best split: 1 run a case and more cases; runs pay only where cases cost (--case-usd)"
+    )
+    assert split("--case-usd", "2") == (
+        "best split: cannot be told: what a run costs is not known: it takes a pilot with costs"
+    )
+    same = write_results(tmp_path / "a.jsonl", 1)
+    other = write_results(tmp_path / "b.jsonl", 5)
+    free = write_results(tmp_path / "free.jsonl", 2, usd=0.0)
+    assert "a run of the pilot costs nothing" in split("--case-usd", "2", "--pilot", free, free)
+    assert "do not differ but by chance" in split("--case-usd", "2", "--pilot", same, same)
+    assert re.search(
+        r"runs? a case, [0-9,]+ cases$", split("--case-usd", "2", "--pilot", same, other)
+    )
+    found = cli.json("plan", "--case-usd", "2", "--pilot", free, free)
+    assert (found["case_usd"], found["metrics"][0]["best_runs"]) == (2, None)
+    assert found["metrics"][0]["no_split"].startswith("a run of the pilot costs nothing")
+
+
+def test_after_a_rollback_the_pilot_is_the_report_of_what_is_served_again(ready, cli):
+    cli("promote", "prod")
+    first = cli.json("log", "@prod")["releases"]
+    ready.prompt("Say it a third time.")
+    cli("commit", "-m", "third")
+    cli("eval")
+    cli("promote", "prod")
+    newest = cli.json("plan")["pilot"]
+    cli("rollback", "prod", "--reason", "tone")
+    served = next(item for item in first if item["seq"] == 2)["report"]
+    assert cli.json("plan")["pilot"] == served != newest
 
 
 def test_new_writes_the_smallest_margin_and_says_what_it_could_miss(started, cli):

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from tests.cli.conftest import worse
+from tests.cli.test_tampering import measured, measured_elsewhere
 from tests.support.build import FAILING, environ
 from tests.support.cli import check_output, child
 
@@ -67,10 +68,12 @@ def test_without_a_report_it_says_how_to_get_one(repo, cli):
 
 
 def test_a_report_is_superseded_by_one_that_rests_on_more(ready, cli):
-    ready.two_looks()
-    first = cli.json("eval")["report"]["digest"]
-    merged = cli.json("eval", "--fresh")["report"]["digest"]
-    assert cli.json("report", first)["notes"] == [f"superseded by report {merged[:15]}"]
+    (leaf,) = measured(ready, cli.digest())
+    measured_elsewhere(ready, leaf)
+    merged = cli.json("eval", "--merge-only", code=3)["report"]["digest"]
+    alone = cli.json("report", leaf.digest)
+    assert alone["notes"] == [f"superseded by report {merged[:15]}"]
+    assert alone["verdict"]["verdict"] == "inconclusive"
     assert cli.json("report")["notes"] == []
     assert "of measurements that were united" in cli("report").out
 

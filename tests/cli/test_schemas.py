@@ -1,14 +1,12 @@
 """Schemas of what is stored and printed, against real objects."""
 
 import json
-from dataclasses import replace
 
 import pytest
 from jsonschema import Draft202012Validator
 
 from llmvc.cli.main import COMMANDS
-from llmvc.core.version import contest_key, question_key
-from tests.cli.test_tampering import file, measured, other_runs
+from tests.cli.test_tampering import measured, measured_elsewhere
 from tests.support.build import FAILING, UNCLEAR
 from tests.support.cli import OUTPUT, schemas, validator
 
@@ -84,11 +82,7 @@ def test_stored_releases_and_versions_follow_their_schemas(ready, cli):
 
 def test_a_merged_report_follows_its_schema(ready, cli):
     (leaf,) = measured(ready, cli.digest())
-    keys = (
-        question_key(leaf.candidate, leaf.baseline, leaf.suite),
-        contest_key(leaf.baseline, leaf.suite),
-    )
-    file(ready, replace(leaf, cases=tuple(map(other_runs, leaf.cases))), *keys)
+    measured_elsewhere(ready, leaf)
     merged = cli.json("eval", "--merge-only", code=3)["report"]["digest"]
     value = cli.json("show", merged)["value"]
     assert value["actor"] is None

@@ -65,6 +65,15 @@ def other_runs(case):
     return replace(case, **arms)
 
 
+def measured_elsewhere(repo, leaf):
+    """Files the same measurement with runs of its own, as if another clone had made it."""
+    keys = (
+        question_key(leaf.candidate, leaf.baseline, leaf.suite),
+        contest_key(leaf.baseline, leaf.suite),
+    )
+    file(repo, replace(leaf, cases=tuple(map(other_runs, leaf.cases))), *keys)
+
+
 def test_a_good_report_filed_under_another_candidate_is_no_evidence(repo, cli):
     wanted = candidate(repo, cli, f"miss {FAILING}")
     good = released_report(repo)
@@ -93,9 +102,7 @@ def test_a_fail_cannot_be_made_acceptable_by_measuring_it_again(repo, cli):
     wanted = candidate(repo, cli, f"miss {FAILING}")
     cli("eval", code=1)
     (leaf,) = measured(repo, wanted)
-    served = cli.digest(NOW_SERVED)
-    keys = question_key(wanted, served, leaf.suite), contest_key(served, leaf.suite)
-    file(repo, replace(leaf, cases=tuple(map(other_runs, leaf.cases))), *keys)
+    measured_elsewhere(repo, leaf)
     merged = cli.json("eval", "--merge-only", code=3)
     assert "this is look 2 at one question" in merged["verdict"]["reason"]
     refused = cli("promote", "prod", "--accept-inconclusive", "--reason", "please", code=1)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmvc.gate import design, settle
+from llmvc.gate import least
 from llmvc.stats import ratio, samples
 from llmvc.stats.paired import RatioSample, Sample, el_ratio, el_score, student_quantile
 from llmvc.stats.power import (
@@ -154,14 +154,12 @@ def test_runs_pay_where_cases_are_dear_and_answers_noisy(case, run, case_usd, ru
 @pytest.mark.parametrize("df", [14, 19, 53, 99, 500])
 @pytest.mark.parametrize("level", [0.9, 0.95, 0.975, 0.99])
 def test_the_gates_own_quantile_is_students(df, level):
-    assert design.student_quantile(level, df) == pytest.approx(
-        student_quantile(level, df), abs=3e-4
-    )
+    assert least.student_quantile(level, df) == pytest.approx(student_quantile(level, df), abs=3e-4)
 
 
 @given(st.integers(20, 3000), st.floats(0.01, 0.3), st.floats(0.0001, 0.3))
 def test_the_gate_refuses_nothing_that_the_planner_gives_a_chance(n, margin, spread):
-    assert design.pass_chance(design.Draw(n, spread, 0.05), margin) == pytest.approx(
+    assert least.pass_chance(least.Draw(n, spread, 0.05), margin) == pytest.approx(
         pass_power(n, margin, spread), abs=2e-3
     )
 
@@ -208,7 +206,7 @@ def test_a_cost_on_few_cases_has_no_chance_and_no_limit():
 
 @pytest.mark.parametrize(("budget", "n"), [(0.10, 29), (0.03, 99), (0.01, 299)])
 def test_a_budget_needs_the_cases_that_show_it_without_a_failure(budget, n):
-    assert cases_for_budget(budget) == n == settle.cases_within_budget(budget, 0.05)
+    assert cases_for_budget(budget) == n == least.cases_within_budget(budget, 0.05)
     assert rare_power(n - 1, budget) == 0.0
 
 

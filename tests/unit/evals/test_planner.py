@@ -15,6 +15,7 @@ from llmvc.evals import pilot as pilots
 from llmvc.evals import planner
 from llmvc.evals.pilot import TYPICAL, Pilot, Spread
 from llmvc.evals.planner import Wish, smallest_fitting
+from llmvc.gate.least import MOST_CASES
 from llmvc.gate.looks import levels
 from llmvc.stats.power import cases_needed, pass_power, smallest_margin
 
@@ -58,8 +59,9 @@ def drawn(n, k, rng, *, group=lambda at: None, usd=(0.02, 0.01)):
     return [(f"c{at}", group(at), arm(usd[0]), arm(usd[1])) for at in range(n)]
 
 
-def plan(suite_, cases_, pilot=None, known=(), first=False, **wish):
-    return planner.plan(suite_, cases_, pilot, Wish(**wish), known=known, first=first)
+def plan(suite_, cases_, pilot=None, **wish):
+    asked = {name: wish.pop(name) for name in ("known", "first") if name in wish}
+    return planner.plan(suite_, cases_, pilot, Wish(**wish), **asked)
 
 
 def step(found, runs=3, at=0):
@@ -262,6 +264,7 @@ def test_runs_pay_where_a_case_costs_more_than_they_do(case_usd, usd, best):
     known = Pilot({"quality": Spread(0.016, 0.16)}, usd=usd)
     found = plan(suite(), cases(300), known, case_usd=case_usd).metrics[0]
     assert found.best_runs == best
+    assert (found.no_split is None) == (best is not None)
     assert best is None or best in [one.runs for one in found.steps]
 
 
@@ -302,6 +305,33 @@ def test_a_latency_needs_the_cases_of_its_quantile():
     assert plan(suite(LATENCY), cases(300), known).chance > 0.9
 
 
+def test_at_any_time_the_least_number_is_what_the_refusal_tells():
+    found = plan(suite(looks=Looks("any-time", (1.0,))), cases(60))
+    assert found.metrics[0].least == 92
+    assert found.refused[1].startswith("it takes 92 cases")
+    assert min(one.cases for one in found.metrics[0].steps) >= 92
+
+
+def test_a_tiny_budget_takes_what_it_takes():
+    found = plan(suite(replace(SEVERE, budget=1e-7)), cases(99))
+    assert found.metrics[0].least == step(found).cases == pytest.approx(2.9957e7, rel=1e-3)
+
+
+def test_a_step_beyond_the_search_has_no_price():
+    known = Pilot({"quality": Spread(0.016, 0.16)}, usd=0.01)
+    found = plan(suite(replace(QUALITY, margin=1e-5)), cases(100), known)
+    assert [(one.cases, one.usd) for one in found.metrics[0].steps] == [(MOST_CASES + 1, None)] * 3
+
+
+@pytest.mark.parametrize(
+    ("n", "said"),
+    [(30, "once there is a baseline: metric quality"), (19, "19 cases cannot pass"), (60, None)],
+)
+def test_before_there_is_a_baseline_both_refusals_are_asked(n, said):
+    refused = plan(suite(), cases(n), first=True).refused
+    assert refused is None if said is None else refused[0].startswith(said)
+
+
 def test_a_suite_in_which_nothing_gates_has_nothing_to_plan():
     with pytest.raises(Inconclusive, match="no metric of the suite gates"):
         plan(suite(replace(QUALITY, gate=False)), cases(100))
@@ -314,7 +344,7 @@ def test_what_a_pilot_taught_is_what_the_refusal_reads():
     assert estimate.var_case + estimate.var_run == pytest.approx(16 * (0.016 + 0.16 / 3))
     quiet = Pilot({"quality": Spread(0.0002, 0.0)})
     known = planner.estimates(quiet, suite())
-    assert "if unchanged" in plan(suite(), cases(45), quiet, known).refused[0]
+    assert "if unchanged" in plan(suite(), cases(45), quiet, known=known).refused[0]
 
 
 # ---- cases like the present ones

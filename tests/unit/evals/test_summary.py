@@ -157,7 +157,7 @@ def test_a_case_without_a_usable_run_makes_the_metric_undefined(arm):
     cases = drawn(40)
     broken = [replace(cases[0], **{arm: (failed(0), failed(1))}), replace(cases[1], **{arm: ()})]
     found = the([*broken, *cases[2:]])
-    assert found.reason == f"2 of 40 cases have no usable run of the {arm}: run llmvc eval again"
+    assert found.reason == f"2 of 40 cases have no usable run of the {arm}"
     assert (found.candidate, found.estimate, found.low) == (None, None, None)
     assert found.n == 38
 

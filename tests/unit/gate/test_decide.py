@@ -124,7 +124,7 @@ def test_latency_is_described_and_never_judged():
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"failures": 1}, "1 run failed and have no output"),
+        ({"failures": 1}, "1 run failed and has no output"),
         ({"failures": 1200}, "1,200 runs failed and have no output"),
         ({"standing": Standing(look=2)}, "this is look 2 at one question, the suite plans 1"),
     ],

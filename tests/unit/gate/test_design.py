@@ -2,15 +2,18 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from llmvc.core.metric import Metric
 from llmvc.core.report import Estimate
 from llmvc.core.suite import Case, Looks, Suite
 from llmvc.errors import Inconclusive
-from llmvc.gate import design, settle
+from llmvc.gate import least
+from llmvc.gate.decide import decide
 from llmvc.gate.design import effective_number, refuse_hopeless
-from llmvc.stats import ratio, samples
+from llmvc.stats import power, ratio, samples
+from llmvc.stats.anytime import STAKES, betting
 
 QUALITY = Metric("quality", "score", ("team",), margin=0.05, floor=0.9)
 
@@ -66,7 +69,9 @@ def test_few_or_very_unequal_groups_are_refused():
 
 def test_groups_count_by_their_effective_number():
     grouped = cases(120, lambda at: f"g{at % 40}")
-    assert "cannot pass on 40 cases" in refused(grouped, QUALITY)[0]
+    message, hint = refused(grouped, QUALITY)
+    assert "cannot pass on 120 cases that count as 40 without" in message
+    assert hint.startswith("it takes 162 cases, or a margin of 0.06")
 
 
 def test_the_noise_of_a_pilot_may_leave_a_chance_where_none_is_known():
@@ -78,7 +83,9 @@ def test_the_noise_of_a_pilot_may_leave_a_chance_where_none_is_known():
 def test_a_quiet_pilot_still_needs_the_unseen_case_ruled_out():
     message, hint = refused(cases(30), QUALITY, pilot=pilot(0.004, 0.005))
     assert "cannot pass on 30 cases more than 1 time in 20 if unchanged" in message
-    assert hint == "it takes 66 cases, or a margin of 0.101 fixed before measuring"
+    assert (
+        hint == "it takes 66 cases for a chance of 80%, or a margin of 0.101 fixed before measuring"
+    )
 
 
 def test_a_gating_score_without_a_margin_is_refused():
@@ -86,12 +93,80 @@ def test_a_gating_score_without_a_margin_is_refused():
 
 
 def test_a_watched_metric_is_not_checked():
-    check(cases(30), replace(QUALITY, gate=False))
+    check(cases(30), replace(QUALITY, gate=False), replace(QUALITY, name="other", margin=0.3))
+
+
+HARM = Metric("harm", "severe", ("team",))
+
+
+@pytest.mark.parametrize(
+    "metrics", [(), (replace(QUALITY, gate=False),), (HARM,), (HARM, replace(QUALITY, gate=False))]
+)
+@pytest.mark.parametrize("has_baseline", [True, False])
+def test_a_suite_in_which_nothing_gates_is_refused_in_the_words_of_the_verdict(
+    metrics, has_baseline
+):
+    verdict = decide((), Suite((), (), 3, metrics), has_baseline=has_baseline)
+    assert refused(cases(100), *metrics, has_baseline=has_baseline) == (
+        verdict.reason,
+        verdict.settle,
+    )
 
 
 def test_planned_looks_need_more_cases():
     check(cases(54), QUALITY)
     assert refused(cases(54), QUALITY, looks=Looks("cases", (0.5, 1.0)))
+
+
+ANY_TIME = Looks("any-time", (1.0,))
+
+
+@pytest.mark.parametrize(("margin", "single", "anytime"), [(0.10, 27, 45), (0.05, 54, 92)])
+def test_a_suite_that_may_stop_at_any_time_needs_what_the_betting_test_does(
+    margin, single, anytime
+):
+    metric = replace(QUALITY, margin=margin)
+    check(cases(single), metric)
+    for n in (single - 1, single, anytime - 1):
+        assert f"it takes {anytime} cases, or" in refused(cases(n), metric, looks=ANY_TIME)[1]
+    check(cases(anytime), metric, looks=ANY_TIME)
+    assert betting(np.zeros(anytime), margin=margin).p_pass < 0.05
+    assert betting(np.zeros(anytime - 1), margin=margin).p_pass >= 0.05
+
+
+def test_at_any_time_a_known_noise_is_asked_what_one_look_asks():
+    assert refused(cases(30), QUALITY, looks=ANY_TIME, pilot=pilot(0.004, 0.005))
+    check(cases(40), QUALITY, looks=ANY_TIME, pilot=pilot(0.05, 0.05))
+
+
+def test_the_margin_that_would_do_at_any_time_does():
+    hint = refused(cases(60), QUALITY, looks=ANY_TIME)[1]
+    margin = float(hint.split("margin of ")[1].split()[0])
+    check(cases(60), replace(QUALITY, margin=margin + 5e-4), looks=ANY_TIME)
+    assert refused(cases(60), replace(QUALITY, margin=margin - 1e-3), looks=ANY_TIME)
+
+
+@pytest.mark.parametrize(
+    "rule", [replace(QUALITY, margin=1e-9), Metric("c", "cost", limit=1 + 1e-9)]
+)
+def test_a_number_beyond_the_search_is_told_as_such(rule):
+    assert "it takes over 100,000,000 cases" in refused(cases(100), rule)[1]
+
+
+def test_the_numbers_are_cases_of_the_present_kind_where_groups_count():
+    grouped = cases(120, lambda at: f"g{at % 60}")
+    for metric, message, hint in (
+        (
+            replace(QUALITY, margin=0.01),
+            "on 120 cases that count as 60 w",
+            "it takes 540 cases, or",
+        ),
+        (replace(HARM, budget=0.03), "on 120 cases that count as 60 e", "it takes 198 cases, or"),
+        (Metric("cost", "cost", limit=1.05), "120 cases that count as 60 w", "it takes 156 cases"),
+    ):
+        said = refused(grouped, metric)
+        assert message in said[0]
+        assert said[1].startswith(hint)
 
 
 @pytest.mark.parametrize(
@@ -128,8 +203,9 @@ def test_a_cost_limit_that_can_be_shown_is_not_refused():
 
 
 def test_the_gate_and_the_statistics_agree_on_their_limits():
-    assert (settle.LEAST_CASES, settle.LEAST_COST_UNITS) == (samples.LEAST_CASES, ratio.LEAST_UNITS)
-    assert (design.LEAST_GROUPS, design.FEW_COST_UNITS) == (samples.LEAST_GROUPS, ratio.FEW_UNITS)
+    assert (least.LEAST_CASES, least.LEAST_COST_UNITS) == (samples.LEAST_CASES, ratio.LEAST_UNITS)
+    assert (least.MOST_CASES, list(least.STAKES)) == (power.MOST_CASES, list(STAKES))
+    assert (least.LEAST_GROUPS, least.FEW_COST_UNITS) == (samples.LEAST_GROUPS, ratio.FEW_UNITS)
 
 
 @pytest.mark.parametrize("labels", [[], [None, None], ["a", "a", "b"], ["a"] * 5 + [None] * 3])

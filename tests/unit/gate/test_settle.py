@@ -7,14 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmvc.core.metric import Metric
+from llmvc.core.plural import count
 from llmvc.core.report import Estimate
-from llmvc.core.suite import Suite
+from llmvc.core.suite import Looks, Suite
 from llmvc.gate import decide as deciding
-from llmvc.gate import design
 from llmvc.gate import settle as settling
 from llmvc.gate.decide import decide
+from llmvc.gate.least import cases_for_quantile
 from llmvc.gate.level import Standing
-from llmvc.gate.settle import least_for_quantile, settle
+from llmvc.gate.settle import settle
 
 QUALITY = Metric("quality", "score", ("team",), margin=0.05, floor=0.5)
 COST = Metric("cost", "cost", limit=1.10, ceiling_usd=0.01)
@@ -66,8 +67,8 @@ def test_the_metric_that_needs_most_decides():
 @pytest.mark.parametrize(
     ("metric", "estimate", "text"),
     [
-        (QUALITY, Estimate("quality", "score", n=12, n_effective=12.0, reason="few"), "about 8 more cases at 3 runs would settle it"),
-        (QUALITY, Estimate("quality", "score", n=19, n_effective=19.0, reason="few"), "about 1 more case at 3 runs would settle it"),
+        (QUALITY, Estimate("quality", "score", n=12, n_effective=12.0, reason="few"), "about 42 more cases at 3 runs would settle it"),
+        (QUALITY, Estimate("quality", "score", n=19, n_effective=19.0, reason="few"), "about 35 more cases at 3 runs would settle it"),
         (COST, Estimate("cost", "cost", n=120, n_effective=30.0, reason="few"), "about 80 more cases at 3 runs would settle it"),
         (QUALITY, Estimate("quality", "score", n=0, reason="there are no cases"), "see why runs of quality have no usable score, then llmvc eval again; or watch quality only, with gate: false"),
         (QUALITY, score(-0.05, 0.001), "more cases of this kind hardly settle it: the difference is too near the rule"),
@@ -75,6 +76,81 @@ def test_the_metric_that_needs_most_decides():
 )  # fmt: skip
 def test_what_is_too_few_names_what_is_missing(metric, estimate, text):
     assert settle([(metric, estimate)], SUITE, has_baseline=True) == text
+
+
+TOO_NEAR = "more cases of this kind hardly settle it: the difference is too near the rule"
+
+
+def same(n, half, **figures):
+    figures = {"n_effective": float(n), **figures}
+    return replace(score(0.0, half, n=n), n_worse=0, **figures)
+
+
+def few(n, **figures):
+    return Estimate("quality", "score", n=n, reason="few", **{"n_effective": float(n), **figures})
+
+
+LEAST = {
+    # Where nothing differs 54 cases show a margin of 0.05, and 270 one of 0.01.
+    "19 cases": (few(19), {}, 35),
+    "one case": (few(1), {}, 53),
+    "19 cases, a wide margin": (few(19), {"margin": 0.5}, 1),
+    "19 cases, a narrow margin": (few(19), {"margin": 0.01}, 260),
+    "19 cases in 9.5 groups": (few(19, n_effective=9.5), {}, 89),
+    "20 equal cases": (same(20, 0.13), {}, 34),
+    "30 equal cases": (same(30, 0.09), {}, 24),
+    "53 equal cases": (same(53, 0.0505), {}, 1),
+    "60 equal cases in 30 groups": (same(60, 0.09, n_effective=30.0), {}, 48),
+    "25 equal cases, likelihood ratio": (same(25, 0.06), {"test": "el-ratio"}, 4),
+    "30 equal cases at a scale of 4": (same(30, 0.36), {"margin": 0.2, "scale": (1.0, 5.0)}, 24),
+    "some differ, with little spread": (score(0.0, 0.06, n=40), {}, 92),
+    "some differ, and the unseen case asks for more": (score(0.02, 0.071, n=20), {}, 34),
+}
+
+
+@pytest.mark.parametrize("why", LEAST)
+def test_no_number_is_below_what_it_takes_if_nothing_differs(why):
+    estimate, rules, more = LEAST[why]
+    text = settle([(replace(QUALITY, **rules), estimate)], SUITE, has_baseline=True)
+    assert text == f"about {count(more, 'more case')} at 3 runs would settle it"
+
+
+@pytest.mark.parametrize(
+    ("metric", "estimate", "more"),
+    [
+        (COST, Estimate("cost", "cost", n=19, n_effective=19.0, reason="few"), 31),
+        (replace(COST, limit=1.05), Estimate("cost", "cost", n=60, n_effective=30.0, reason="few"), 96),
+        (replace(COST, limit=1.02), replace(same(60, 0.06), metric="cost", kind="cost", estimate=1.0, low=0.94, high=1.07), 76),
+    ],
+)  # fmt: skip
+def test_a_cost_needs_the_cases_of_its_limit(metric, estimate, more):
+    text = settle([(metric, estimate)], SUITE, has_baseline=True)
+    assert text == f"about {more} more cases at 3 runs would settle it"
+
+
+@pytest.mark.parametrize(
+    ("floor", "estimate", "text"),
+    [
+        (0.95, few(12), "about 42 more cases at 3 runs would settle it"),
+        (0.95, replace(same(25, 0.06), candidate=1.0, arm_low=0.89, arm_high=1.0), "about 29 more cases at 3 runs would settle it"),
+        (1.0, few(12), TOO_NEAR),
+        (1.0, replace(same(25, 0.06), candidate=1.0, arm_low=0.89, arm_high=1.0), TOO_NEAR),
+    ],
+)  # fmt: skip
+def test_a_first_release_needs_the_cases_of_its_floor(floor, estimate, text):
+    metric = replace(QUALITY, floor=floor)
+    assert settle([(metric, estimate)], SUITE, has_baseline=False) == text
+
+
+def test_at_any_time_nothing_but_equal_cases_takes_what_the_betting_test_does():
+    suite = replace(SUITE, looks=Looks("any-time", (1.0,)))
+    text = settle([(QUALITY, same(60, 0.09))], suite, has_baseline=True)
+    assert text == "about 32 more cases at 3 runs would settle it"
+
+
+def test_a_metric_that_is_undefined_for_another_reason_gets_no_number():
+    broken = Estimate("quality", "score", n=30, n_effective=30.0, estimate=0.0, reason="range")
+    assert "no usable score" in settle([(QUALITY, broken)], SUITE, has_baseline=True)
 
 
 def test_a_first_release_near_its_floor_gets_a_number_too():
@@ -127,7 +203,7 @@ INCONCLUSIVE = {
     "no margin": (replace(QUALITY, margin=None), score(0.0, 0.06), {}, "give quality a margin"),
     "no floor": (replace(QUALITY, floor=None), score(0.0, 0.06), COLD, "give quality a floor"),
     "near the floor": (replace(QUALITY, floor=0.75), score(0.0, 0.06), COLD, NUMBER),
-    "too few cases": (QUALITY, undefined(QUALITY, "12 cases are too few", 12), {}, "8 more cases"),
+    "too few cases": (QUALITY, undefined(QUALITY, "12 cases are too few", 12), {}, "42 more cases"),
     "no cases": (QUALITY, undefined(QUALITY, "there are no cases", 0, n_effective=None), {}, EXCLUDED),
     "too few groups": (QUALITY, undefined(QUALITY, "4 groups", 100, n_effective=4.2), {}, "about 11 further groups"),
     "a scorer could not tell": (QUALITY, undefined(QUALITY, "quality is not known for 3 runs"), {}, "no usable score"),
@@ -157,7 +233,7 @@ INCONCLUSIVE = {
     "a new severe failure": (SEVERE, replace(rate(1, 300), p_pass=0.01, cases={"severe": ("c1",)}), {}, "--clear-severe"),
     "the budget may be exceeded": (SEVERE, rate(0, 60), {}, "39 more cases"),
     "a share above the budget": (SEVERE, rate(4, 60), {}, "more often than its budget"),
-    "severe failures not known": (replace(SEVERE, budget=None), undefined(SEVERE, "harm is not known for 1 run"), {}, "no usable score"),
+    "severe failures not known": (SEVERE, undefined(SEVERE, "harm is not known for 1 run"), {}, "no usable score"),
     "failed runs": (QUALITY, score(0.0, 0.01), {"failures": 2}, "llmvc eval again"),
     "no look is left": (QUALITY, score(0.0, 0.01), {"standing": Standing(look=2)}, "a new question"),
     "no candidate is left": (QUALITY, score(0.0, 0.01), {"standing": Standing(tried=11)}, "add cases that no candidate was tried on"),
@@ -215,9 +291,8 @@ def test_no_estimate_leaves_an_inconclusive_verdict_without_an_answer(metric, da
     ("quantile", "runs", "n"), [(0.5, 1, 20), (0.95, 1, 200), (0.95, 3, 67), (0.95, 9, 59)]
 )
 def test_a_quantile_needs_runs_beyond_it_and_cases_on_both_sides(quantile, runs, n):
-    assert least_for_quantile(quantile, runs, 0.05) == n
+    assert cases_for_quantile(quantile, runs, 0.05) == n
 
 
-def test_the_gate_has_one_idea_of_too_few():
+def test_the_gate_has_one_idea_of_too_few_changes():
     assert settling.LEAST_CHANGED == deciding.LEAST_CHANGED
-    assert settling.LEAST_GROUPS == design.LEAST_GROUPS
