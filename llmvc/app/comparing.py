@@ -112,8 +112,9 @@ def compare_files(baseline: Path, candidate: Path, rules: Rules) -> Compared:
     cases = _scaled(cases, names, rules, {"baseline": old.name, "candidate": new.name})
     suite = _suite(cases, names, rules)
     estimates = summarize(cases, suite)
+    # A run that failed counts as that wherever a judged score of it is missing.
     failures = sum(
-        run.error is not None and not run.scores
+        run.error is not None and (not run.scores or any(run.scores.get(n) is None for n in names))
         for case in cases
         for run in (*case.candidate, *case.baseline)
     )

@@ -15,7 +15,8 @@ from llmvc.errors import FormatError
 Format = Literal["jsonl", "promptfoo", "inspect"]
 Raw = TypeVar("Raw")
 
-_LARGEST: Final = 1.7976931348623157e308
+_LARGEST: Final = 1e12
+"""No run costs more dollars, or takes more seconds; totals of what is larger overflow."""
 _LONGEST_ID: Final = 200
 
 
@@ -177,7 +178,7 @@ def amount(value: object, what: str) -> float | None:
     number: Any = value
     if not 0 <= number <= _LARGEST:
         shown = number if isinstance(number, float) or number < 0 else "huge"
-        raise FormatError(f"{what} is {shown}: it must be finite and at least 0")
+        raise FormatError(f"{what} is {shown}: it must be at least 0, and no more than 1e12")
     return float(number)
 
 

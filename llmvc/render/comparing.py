@@ -18,7 +18,7 @@ def text(found: "Compared", *, colored: bool) -> str:
     told = paint(judged.verdict, judged.verdict, colored=colored)
     lines = [f"{told}  {_what(found, one)} ({_size(found)})"]
     if judged.settle:
-        lines.append(f"  what would settle it: {judged.settle}")
+        lines.append(f"  next step: {judged.settle}")
     rest = [item for item in found.estimates if item.metric != one]
     table = views.metrics(rest, judged, colored=colored)
     return "\n".join([*lines, *(f"  {line}" for line in table.splitlines())])
@@ -40,7 +40,9 @@ def _what(found: "Compared", one: str | None) -> str:
 def _size(found: "Compared") -> str:
     fewest, most = found.runs
     runs = count(most, "run") if fewest == most else f"{fewest} to {most} runs"
-    return f"{count(len(found.cases), 'case')} x {runs}"
+    cases = f"{count(len(found.cases), 'case')} x {runs}"
+    groups = found.groups
+    return cases if groups == len(found.cases) else f"{cases} in {count(groups, 'group')}"
 
 
 def left_out(found: "Compared") -> str:
@@ -74,6 +76,13 @@ def members(found: "Compared") -> dict[str, Any]:
         "cases": len(found.cases),
         "runs": [fewest, most],
         "failures": found.failures,
+        "rules": {
+            "alpha": found.rules.alpha,
+            "margin": found.rules.margin,
+            "cost_limit": found.rules.cost_limit,
+            "latency_limit": found.rules.latency_limit,
+            "scale": list(found.rules.scale),
+        },
         "estimates": asjson.plain(found.estimates),
         "verdict": asjson.plain(found.verdict),
     }

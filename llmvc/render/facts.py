@@ -66,7 +66,7 @@ def head(reading: "Reading") -> Facts:
         ("suite", short(report.suite)),
         ("look", _look(reading)),
         ("tried", _tried(reading)),
-        ("alpha", f"{report.alpha:.3g}, one-sided"),
+        ("alpha", _alpha(reading)),
     ]
     stricter = note(suite, standing)
     if stricter:
@@ -89,6 +89,16 @@ def _look(reading: "Reading") -> str:
     if len(looks.at) > 1:
         text += f", {looks.by} are added between looks"
     return text + (", of measurements that were united" if reading.standing.merged else "")
+
+
+def _alpha(reading: "Reading") -> str:
+    """Says at which error rate the report was made, and why not at the suite's."""
+    made, whole = reading.report.alpha, reading.suite.alpha
+    if made >= whole:
+        return f"{made:.3g}, one-sided"
+    looks = len(reading.suite.looks.at)
+    share = "this look's share" if looks > 1 else "a share"
+    return f"{made:.3g}, {share} of {whole:g}; one-sided"
 
 
 def _tried(reading: "Reading") -> str:
@@ -181,13 +191,23 @@ def _tidy(variance: float) -> str:
 def _method(item: "Estimate") -> str:
     parts = [item.method]
     if item.p_pass is not None:
-        parts.append(f"p {item.p_pass:.2g} for at the rule or beyond")
+        parts.append(f"chance of a result this good at the {_bound(item)}: p {item.p_pass:.2g}")
     if item.p_fail is not None:
-        worse = item.kind == "score" and item.baseline is not None
-        parts.append(f"p {item.p_fail:.2g} for {'no worse' if worse else 'within the rule'}")
+        compared = item.kind == "score" and item.baseline is not None
+        where = "if nothing were worse" if compared else f"at the {_bound(item)}"
+        parts.append(f"of one this bad {where}: p {item.p_fail:.2g}")
     if item.alpha is not None:
         parts.append(f"interval of level {1 - 2 * item.alpha:.4g}")
     return "; ".join(parts)
+
+
+def _bound(item: "Estimate") -> str:
+    """Names what an estimate is held against."""
+    if item.kind == "severe":
+        return "budget"
+    if item.baseline is None:
+        return "floor" if item.kind == "score" else "ceiling"
+    return "margin" if item.kind == "score" else "limit"
 
 
 def _listed(ids: "tuple[str, ...]") -> str:

@@ -159,7 +159,10 @@ def _metric_row(
     decided = judged.verdict if judged and gates else "watched"
     rule = judged.rule if judged else ""
     # The verdict line below gives the reasons of gating metrics; the others have only this one.
-    reason = "" if gates or item.estimate is not None else (judged.reason if judged else "")
+    # Of those, one that has its estimate says only why there is no interval.
+    reason = "" if gates else item.reason or ""
+    if not gates and item.estimate is None:
+        reason = judged.reason if judged else ""
     arms = f"{value(item, item.baseline)} -> {value(item, item.candidate)}"
     if item.baseline is None:
         arms = value(item, item.candidate)
@@ -184,7 +187,10 @@ def effect(item: "Estimate") -> str:
         low, high = item.arm_low, item.arm_high
         if low is None or high is None:
             return "-"
-        return f"[{low:.2%}, {high:.2%}]" if item.kind == "severe" else f"[{low:.3f}, {high:.3f}]"
+        arm = (f"{low:.3f}", f"{high:.3f}")
+        if item.kind in ("severe", "cost"):
+            arm = value(item, low), value(item, high)
+        return f"[{', '.join(arm)}]"
     sign, places = ("+", 3) if item.kind == "score" else ("", 2)
     ends = (
         f"[{item.low:{sign}.{places}f}, {item.high:{sign}.{places}f}]"

@@ -1,14 +1,17 @@
 """The gate's verdict on two arrays: the same tests and rules as a release, for any program.
 
 - Runs are averaged into one number per case and arm, and cases are compared in pairs.
-- Arguments that make no sense are a ValueError; what the data cannot say is `inconclusive` with a
-  reason, never a pass.
+- Arguments that make no sense are a ValueError or a TypeError; what the data cannot say is
+  `inconclusive` with a reason, never a pass.
+- A run without a number may be one that went wrong, so none is ever left out: NaN, None or a masked
+  value anywhere is `inconclusive`.
 - It is what `gate.decide` says of a suite with this one metric.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from math import isfinite
+from math import inf, isfinite
+from numbers import Real
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -43,7 +46,7 @@ class Comparison:
         t_fail: the statistic of "no worse" for scores, else `t_pass`; very negative means worse.
         score_pass: `t_pass` without the variance guard; for scores.
         score_fail: `t_fail` without the variance guard; for scores.
-        n_cases: cases with a usable run in both arms.
+        n_cases: cases in which every run of both arms has a number.
         method: how it was computed.
         var_case: variance between cases of the true difference; for scores.
         var_run: variance that repeated runs add; None where no case was repeated in both arms.
@@ -64,6 +67,44 @@ class Comparison:
     var_run: float | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Table:
+    """One arm as it was given.
+
+    Attributes:
+        name: `baseline` or `candidate`.
+        values: shape (cases, most runs of a case); NaN where a run has no number, and after the
+            last run of a row.
+        runs: how many runs each case has, shape (cases,).
+    """
+
+    name: str
+    values: FloatArray
+    runs: NDArray[np.intp]
+
+    def usable(self) -> NDArray[np.bool_]:
+        """Says which cases have a run, and a number for every run; shape (cases,)."""
+        known = (~np.isnan(self.values)).sum(axis=1)
+        return np.asarray((known == self.runs) & (self.runs > 0))
+
+    def gap(self, kind: Kind) -> str:
+        """Says what is missing; empty if nothing is."""
+        unknown = int(self.runs.sum()) - int((~np.isnan(self.values)).sum())
+        if unknown:
+            runs = "1 run of the {} has" if unknown == 1 else f"{unknown:,} runs of the {{}} have"
+            return f"{runs.format(self.name)} no {kind}"
+        empty = int((self.runs == 0).sum())
+        cases = "1 case has" if empty == 1 else f"{empty:,} cases have"
+        return f"{cases} no run of the {self.name}" if empty else ""
+
+    def rows(self) -> list[list[float]]:
+        """Returns the runs of each case."""
+        listed: list[list[float]] = self.values.tolist()
+        if int(self.runs.min(initial=0)) == self.values.shape[1]:
+            return listed
+        return [row[:k] for row, k in zip(listed, self.runs.tolist(), strict=True)]
+
+
 def compare(
     baseline: ArrayLike | Sequence[Sequence[float]],
     candidate: ArrayLike | Sequence[Sequence[float]],
@@ -76,9 +117,11 @@ def compare(
     """Says whether a candidate is no worse than a baseline by more than a margin.
 
     Args:
-        baseline: one number a run, shape (cases, runs) or (cases,); NaN or None where a run is
-            missing. Rows may differ in length. Scores lie in [0, 1], and more is better; costs and
-            seconds are at least 0, and less is better.
+        baseline: one number a run, shape (cases, runs) or (cases,), or a sequence of rows of
+            unequal length where cases were run unequally often. Scores lie in [0, 1], and more is
+            better; costs and seconds are at least 0, and less is better. A run that has no number,
+            such as NaN or None, makes the result `inconclusive`: give a run that went wrong the
+            score it deserves, such as 0.
         candidate: the same cases in the same order; it may have other numbers of runs.
         margin: the largest loss that may pass, in (0, 1): a drop of a score's mean, or the share
             by which the total cost or the median latency may grow.
@@ -91,34 +134,29 @@ def compare(
         The verdict with the numbers behind it.
 
     Raises:
-        ValueError: an argument is out of its range, or shapes do not fit together.
+        ValueError: an argument is out of its range, a number is infinite, or shapes do not fit
+            together.
+        TypeError: `margin`, `alpha` or a value is no real number.
     """
-    if not 0 < margin < 1:
-        raise ValueError(f"margin must lie in (0, 1), not {margin}")
-    if not 0 < alpha < 0.5:
-        raise ValueError(f"alpha must lie in (0, 0.5), not {alpha}")
+    _check_rule("margin", margin, 1.0)
+    _check_rule("alpha", alpha, 0.5)
     if kind not in _KINDS:
         raise ValueError(f"kind must be one of {', '.join(_KINDS)}, not {kind!r}")
-    tables = {"baseline": _table(baseline, "baseline"), "candidate": _table(candidate, "candidate")}
-    cases = len(tables["baseline"])
-    if len(tables["candidate"]) != cases:
-        raise ValueError(f"baseline has {cases} cases, candidate has {len(tables['candidate'])}")
-    for name, table in tables.items():
-        _check_range(table, name, kind)
+    arms = _table(baseline, "baseline"), _table(candidate, "candidate")
+    cases, others = (len(arm.runs) for arm in arms)
+    if others != cases:
+        raise ValueError(f"baseline has {cases} cases, candidate has {others}")
+    for arm in arms:
+        _check_range(arm, kind)
     clusters = _groups(groups, cases)
-    usable = {name: _usable(table) for name, table in tables.items()}
-    both = int((usable["baseline"] & usable["candidate"]).sum())
-    gaps = [f"{int((~ok).sum())} of the {name}" for name, ok in usable.items() if not ok.all()]
-    if gaps:
-        missing = f"of {cases} cases some have no usable run: {', '.join(gaps)}"
-        return Comparison("inconclusive", missing, n_cases=both)
-    if refusal := clusters.refusal():
-        return Comparison("inconclusive", refusal, n_cases=both)
+    usable = int((arms[0].usable() & arms[1].usable()).sum())
+    gaps = [gap for arm in arms if (gap := arm.gap(kind))]
+    if refusal := "; ".join(gaps) or clusters.refusal():
+        return Comparison("inconclusive", refusal, n_cases=usable)
     if kind == "latency":
-        return _latency(tables, clusters, margin, alpha)
-    old, new = _reduced(tables["baseline"]), _reduced(tables["candidate"])
+        return _latency(*arms, clusters, margin, alpha)
     judge = _score if kind == "score" else _cost
-    return judge(old, new, clusters, margin, alpha)
+    return judge(_reduced(arms[0]), _reduced(arms[1]), clusters, margin, alpha)
 
 
 def _score(old: Arm, new: Arm, groups: Groups, margin: float, alpha: float) -> Comparison:
@@ -174,13 +212,9 @@ def _cost(old: Arm, new: Arm, groups: Groups, margin: float, alpha: float) -> Co
     return _limited(found, test.p_pass, test.p_fail, margin, test.alpha)
 
 
-def _latency(
-    tables: dict[str, FloatArray], groups: Groups, margin: float, alpha: float
-) -> Comparison:
-    old, new = (
-        [row[~np.isnan(row)].tolist() for row in tables[arm]] for arm in ("baseline", "candidate")
-    )
-    test = quantile.quantile_ratio(new, old, groups, q=0.5, limit=1.0 + margin, alpha=alpha)
+def _latency(old: _Table, new: _Table, groups: Groups, margin: float, alpha: float) -> Comparison:
+    rows = new.rows(), old.rows()
+    test = quantile.quantile_ratio(*rows, groups, q=0.5, limit=1.0 + margin, alpha=alpha)
     of = "cases" if groups.alone else "groups"
     found = Comparison(
         "inconclusive",
@@ -228,56 +262,77 @@ def _difference(old: Arm, new: Arm) -> FloatArray:
     return np.where(np.abs(d) < 1e-12, 0.0, d)
 
 
-def _table(values: Any, name: str) -> FloatArray:
-    """Returns the runs as shape (cases, runs) with NaN where one is missing."""
+def _check_rule(name: str, value: object, most: float) -> None:
+    if not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number such as 0.05, not {value!r}")
+    if not 0 < float(value) < most:
+        raise ValueError(f"{name} must lie in (0, {most:g}), not {value}")
+
+
+def _table(values: Any, name: str) -> _Table:
+    """Reads one arm; a value that is masked has no number."""
+    masked = np.ma.getmaskarray(values) if isinstance(values, np.ma.MaskedArray) else None
     try:
-        table = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        table = _padded(values, name)
+        given = np.asarray(values)
+    except ValueError:
+        return _ragged(values, name)
+    if given.dtype == object and any(isinstance(row, list | tuple | np.ndarray) for row in given):
+        return _ragged(values, name)
+    table = _numbers(given, name)
+    if masked is not None:
+        table = np.where(masked, np.nan, table)
     if table.ndim == 1:
         table = table[:, np.newaxis]
     if table.ndim != 2:
         raise ValueError(f"{name} must have shape (cases, runs) or (cases,), not {table.shape}")
-    return table
+    return _Table(name, table, np.full(len(table), table.shape[1], dtype=np.intp))
 
 
-def _padded(values: Any, name: str) -> FloatArray:
-    """Returns rows of unequal length as one array."""
-    try:
-        rows = [np.asarray(row, dtype=np.float64).ravel() for row in values]
-    except (TypeError, ValueError) as err:
-        raise ValueError(f"{name} is not made of numbers: {err}") from err
-    table = np.full((len(rows), max(map(len, rows), default=0)), np.nan)
+def _ragged(values: Any, name: str) -> _Table:
+    """Reads rows of unequal length."""
+    rows = [_numbers(np.atleast_1d(np.asarray(row)), name) for row in values]
+    if any(row.ndim != 1 for row in rows):
+        raise ValueError(f"{name} must hold one row of numbers a case")
+    runs = np.array([len(row) for row in rows], dtype=np.intp)
+    table = np.full((len(rows), int(runs.max(initial=0))), np.nan)
     for at, row in enumerate(rows):
         table[at, : len(row)] = row
-    return table
+    return _Table(name, table, runs)
 
 
-def _check_range(table: FloatArray, name: str, kind: Kind) -> None:
-    low, high = (0.0, 1.0) if kind == "score" else (0.0, float("inf"))
-    if table.size == 0 or np.isnan(table).all():
+def _numbers(given: NDArray[Any], name: str) -> FloatArray:
+    """Returns real numbers as floats, None as NaN; nothing is turned into a number by force."""
+    kind = given.dtype.kind
+    if kind == "O":
+        strange = [x for x in given.flat if x is not None and not isinstance(x, Real)]
+        if strange:
+            raise TypeError(f"{name} holds {strange[0]!r}, which is no real number")
+    elif kind not in "biuf":
+        raise TypeError(f"{name} holds {given.dtype.name} values, which are no real numbers")
+    return np.asarray(given, dtype=np.float64)
+
+
+def _check_range(arm: _Table, kind: Kind) -> None:
+    low, high = (0.0, 1.0) if kind == "score" else (0.0, inf)
+    if np.isnan(arm.values).all():
         return
-    least, most = float(np.nanmin(table)), float(np.nanmax(table))
+    least, most = float(np.nanmin(arm.values)), float(np.nanmax(arm.values))
     if not (isfinite(least) and isfinite(most)):
-        raise ValueError(f"{name} holds an infinite number")
+        raise ValueError(f"{arm.name} holds an infinite number")
     if least < low - _SLACK or most > high + _SLACK:
         wrong = least if least < low - _SLACK else most
         wanted = "in [0, 1]" if kind == "score" else "at least 0"
-        raise ValueError(f"{name} holds {wrong:g}: a {kind} must be {wanted}")
+        raise ValueError(f"{arm.name} holds {wrong:g}: a {kind} must be {wanted}")
 
 
-def _usable(table: FloatArray) -> NDArray[np.bool_]:
-    return np.asarray((~np.isnan(table)).any(axis=1))
-
-
-def _reduced(table: FloatArray) -> Arm:
+def _reduced(arm: _Table) -> Arm:
     """Averages the runs of each case, some cases at a time to save memory."""
-    means, noise = np.empty(len(table)), np.full(len(table), np.nan)
-    for start in range(0, len(table), _AT_ONCE):
+    count = len(arm.runs)
+    means, noise = np.empty(count), np.full(count, np.nan)
+    for start in range(0, count, _AT_ONCE):
         part = slice(start, start + _AT_ONCE)
-        rows = table[part]
+        rows, k = arm.values[part], arm.runs[part]
         here = ~np.isnan(rows)
-        k = here.sum(axis=1)
         means[part] = np.where(here, rows, 0.0).sum(axis=1) / k
         squares = np.square(np.where(here, rows - means[part, np.newaxis], 0.0)).sum(axis=1)
         np.divide(squares, (k - 1) * k, out=noise[part], where=k > 1)

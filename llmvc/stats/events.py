@@ -13,9 +13,9 @@ from math import inf, sqrt
 from typing import Final
 
 import numpy as np
-from scipy.special import bdtr, betainc, betaincc, betaincinv, ndtr
 
 from llmvc.stats.samples import FloatArray
+from llmvc.stats.special import binomial_half, normal_tail
 
 _DECIMALS: Final = 12
 _EXACT: Final = 50
@@ -62,6 +62,8 @@ def rate(flags: Sequence[bool], *, budget: float | None = None, alpha: float = 0
     n, count = len(flags), sum(map(bool, flags))
     if not n:
         return RateTest(alpha, n, count, reason="no cases show no rate")
+    from scipy.special import betainc, betaincc, betaincinv  # noqa: PLC0415 (250 ms, used here)
+
     low = float(betaincinv(count, n - count + 1, alpha)) if count else 0.0
     high = float(betaincinv(count + 1, n - count, 1.0 - alpha)) if count < n else 1.0
     p_pass = p_fail = None
@@ -82,9 +84,9 @@ def mcnemar(worse: int, better: int) -> tuple[float, float]:
         better: cases that passed under the candidate only.
     """
     n, fewer = worse + better, min(worse, better)
-    exact = 2.0 * float(bdtr(fewer, n, 0.5))
-    at = float(bdtr(fewer, n, 0.5) - (bdtr(fewer - 1, n, 0.5) if fewer else 0.0))
-    return min(1.0, exact), min(1.0, exact - at)
+    tail = binomial_half(fewer, n)
+    at = tail - binomial_half(fewer - 1, n)
+    return min(1.0, 2.0 * tail), min(1.0, 2.0 * tail - at)
 
 
 def wilcoxon(d: FloatArray) -> float | None:
@@ -111,7 +113,7 @@ def wilcoxon(d: FloatArray) -> float | None:
     fewer = min(positive, total - positive)
     if n > _EXACT:
         spread = sqrt(float(np.square(ranks.astype(np.float64)).sum())) / 2
-        return min(1.0, 2.0 * float(ndtr((fewer - total / 2) / spread)))
+        return min(1.0, 2.0 * normal_tail((fewer - total / 2) / spread))
     ways = np.zeros(total + 1)
     ways[0] = 1.0
     for rank in map(int, ranks):

@@ -15,9 +15,10 @@ from typing import Final, Literal
 
 import numpy as np
 
-from llmvc.stats.paired import Sample, ScoreTest, el_score, evaluate, student_quantile, unusable
+from llmvc.stats.paired import Sample, ScoreTest, el_score, evaluate, unusable
 from llmvc.stats.roots import crossing
 from llmvc.stats.samples import LEAST_CASES, FloatArray
+from llmvc.stats.special import student_quantile
 
 LEAST_LABELS: Final = 100
 """Labelled cases from which on the judge's scores are used besides."""

@@ -15,10 +15,10 @@ from math import copysign, inf, sqrt
 from typing import Final, Protocol, Self
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
 
 from llmvc.stats.roots import crossing
 from llmvc.stats.samples import FloatArray
+from llmvc.stats.special import student_quantile, student_tail
 
 _DECIMALS: Final = 12
 _AT: Final = 1e-14
@@ -315,16 +315,6 @@ def el_mean(
         p_pass=p_pass,
         p_fail=p_fail,
     )
-
-
-def student_quantile(level: float, df: int) -> float:
-    """Returns the quantile of Student's t."""
-    return float(stdtrit(df, level))
-
-
-def student_tail(t: float, df: int) -> float:
-    """Returns the probability that Student's t is at most `t`."""
-    return float(stdtr(df, t))
 
 
 def unusable(values: FloatArray, low: float, high: float, *, least: int = 2) -> str | None:

@@ -7,12 +7,16 @@
 - The interval and the p-values read the same sorted resamples, so that they always agree; a
   percentile interval is the same on any scale, so that no logarithm is needed for the ratio.
 - A quantile that the cases could not have shown is refused, even if there are runs enough.
+- Above 10,000 groups, whole groups are first put together at random into 10,000 of near-equal
+  number, and those are resampled. What is independent stays so, and the spread of 10,000 units is
+  known to 1%: the number of resamples, and with it the p-values' steps, stays the same.
 - It is approximate: where slowness falls on few whole cases, a candidate at its limit for the 95%
   quantile passes up to 17% of the time at 60 cases, 14% at 100 and 8% at 300 (simulated).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from math import ceil, log
 from typing import Final
 
@@ -23,6 +27,7 @@ from llmvc.stats.samples import FloatArray, Groups
 
 LEAST_BEYOND: Final = 10
 _BLOCKS: Final = 64
+_MOST_UNITS: Final = 10_000
 _AT_ONCE: Final = 1_000_000
 
 Rows = Sequence[Sequence[float]]
@@ -75,7 +80,7 @@ class _Runs:
     def of(cls, rows: Rows, groups: Groups) -> "_Runs":
         values = _flat(rows)
         order = np.argsort(values, kind="stable")
-        repeats = np.fromiter((len(row) for row in rows), dtype=np.intp, count=len(rows))
+        repeats = np.fromiter(map(len, rows), dtype=np.intp, count=len(rows))
         owner = np.repeat(groups.index, repeats)[order]
         size = ceil(len(values) / _BLOCKS)
         blocks = ceil(len(values) / size)
@@ -135,6 +140,7 @@ def quantile_ratio(
     arms = (("candidate", candidate), ("baseline", baseline))
     if reason := _refusal(groups, q, alpha, resamples, *arms):
         return QuantileTest(alpha, reason=reason)
+    groups = _together(groups, seed)
     top, bottom = (_Runs.of(rows, groups) for _, rows in arms)
     once = np.ones((1, groups.count))
     seconds = float(top.quantile(once, q)[0]), float(bottom.quantile(once, q)[0])
@@ -179,6 +185,7 @@ def quantile_of(
     """
     if reason := _refusal(groups, q, alpha, resamples, ("candidate", candidate)):
         return QuantileTest(alpha, reason=reason)
+    groups = _together(groups, seed)
     runs = _Runs.of(candidate, groups)
     seconds = float(runs.quantile(np.ones((1, groups.count)), q)[0])
     (drawn,) = _bootstrap((runs,), groups, q=q, seed=seed, resamples=resamples)
@@ -233,7 +240,16 @@ def _unseen(groups: Groups, q: float, alpha: float) -> str | None:
 
 
 def _flat(rows: Rows) -> FloatArray:
-    return np.fromiter((value for row in rows for value in row), dtype=np.float64)
+    return np.fromiter(chain.from_iterable(rows), dtype=np.float64)
+
+
+def _together(groups: Groups, seed: int) -> Groups:
+    """Puts whole groups together at random where there are more than a resample need tell apart."""
+    if groups.count <= _MOST_UNITS:
+        return groups
+    place = np.random.default_rng((seed, groups.count)).permutation(groups.count) % _MOST_UNITS
+    index = place[groups.index].astype(np.intp)
+    return Groups(index, np.bincount(index, minlength=_MOST_UNITS).astype(np.intp))
 
 
 def _bootstrap(

@@ -5,6 +5,9 @@
   a quarter of a total, nothing is said; up to 100 units the level is halved.
 - A ratio that is the same in every case still has a bound: one case not yet seen may cost as much
   more as the mean case costs.
+- A candidate that costs nothing in any case has the ratio 0 with Wilson's bound, the share of the
+  baseline's mean cost that so many cases without any cost cannot rule out; a baseline that costs
+  nothing has no ratio.
 - It fails only when the lower bound is beyond the limit.
 """
 
@@ -14,8 +17,8 @@ from typing import Final
 
 import numpy as np
 
-from llmvc.stats.paired import student_quantile, student_tail
 from llmvc.stats.samples import FloatArray, Groups
+from llmvc.stats.special import student_quantile, student_tail
 
 LEAST_UNITS: Final = 50
 FEW_UNITS: Final = 100
@@ -67,10 +70,12 @@ def cost_ratio(
         alpha: one-sided level, halved here for up to 100 units.
     """
     level = cost_level(groups, alpha)
-    if reason := groups.refusal() or refusal(
-        groups, ("candidate", candidate), ("baseline", baseline)
-    ):
+    free = len(candidate) > 0 and not candidate.any()
+    arms = (("baseline", baseline),) if free else (("candidate", candidate), ("baseline", baseline))
+    if reason := groups.refusal() or refusal(groups, *arms):
         return TotalTest(level, reason=reason)
+    if free:
+        return _free(groups.count, limit, level)
     top, bottom = float(candidate.mean()), float(baseline.mean())
     return _log_test(
         top / bottom, candidate / top - baseline / bottom, groups, limit=limit, level=level
@@ -121,6 +126,16 @@ def refusal(groups: Groups, *arms: tuple[str, FloatArray]) -> str | None:
                 "the total says little about other cases"
             )
     return None
+
+
+def _free(n: int, limit: float | None, level: float) -> TotalTest:
+    """Returns the test of a candidate without any cost, over `n` units."""
+    critical = student_quantile(1.0 - level, n - 1)
+    high = critical * critical / (n + critical * critical)
+    p_pass = p_fail = None
+    if limit is not None:
+        p_pass, p_fail = float(high >= limit), 1.0
+    return TotalTest(level, estimate=0.0, low=0.0, high=high, p_pass=p_pass, p_fail=p_fail)
 
 
 def _log_test(

@@ -8,11 +8,11 @@
 
 from collections.abc import Iterator, Sequence
 from math import ceil, sqrt
+from statistics import NormalDist
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 from llmvc.stats.samples import Arm, FloatArray
 
@@ -111,7 +111,7 @@ def fixed_suite(
     if not np.isfinite(noise).all():
         return None
     middle = float((candidate.means - baseline.means).mean())
-    half = float(ndtri(1.0 - alpha)) * sqrt(float(noise.sum())) / n
+    half = NormalDist().inv_cdf(1.0 - alpha) * sqrt(float(noise.sum())) / n
     return middle - half, middle + half
 
 

@@ -7,6 +7,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 import numpy as np
@@ -80,8 +81,11 @@ class Groups:
     def refusal(self) -> str | None:
         """Returns why no verdict can rest on so little; None if one can."""
         if self.cases < LEAST_CASES:
-            return f"{self.cases} cases are too few: at least {LEAST_CASES} are needed"
+            what = "1 case is" if self.cases == 1 else f"{self.cases} cases are"
+            return f"{what} too few: at least {LEAST_CASES} are needed"
         if self.effective < LEAST_GROUPS:
+            if self.count == 1:
+                return f"1 group is too few: at least {LEAST_GROUPS} are needed"
             return (
                 f"{self.count} groups count as {self.effective:.1f} equal ones: "
                 f"at least {LEAST_GROUPS} are needed"
@@ -109,10 +113,10 @@ def reduce_runs(rows: Sequence[Sequence[float]]) -> Arm:
     Args:
         rows: the values of each case's runs, shape (cases, runs of that case).
     """
-    repeats = np.fromiter((len(row) for row in rows), dtype=np.intp, count=len(rows))
+    repeats = np.fromiter(map(len, rows), dtype=np.intp, count=len(rows))
     if not len(rows):
         return Arm(np.empty(0), np.empty(0))
-    flat = np.fromiter((value for row in rows for value in row), dtype=np.float64)
+    flat = np.fromiter(chain.from_iterable(rows), dtype=np.float64)
     starts = np.concatenate(([0], np.cumsum(repeats)[:-1]))
     means = np.add.reduceat(flat, starts) / repeats
     squares = np.add.reduceat(np.square(flat - np.repeat(means, repeats)), starts)

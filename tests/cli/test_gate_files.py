@@ -207,6 +207,16 @@ def test_a_score_that_is_missing_is_never_a_pass(old, cli):
     assert "quality is not known for 1 run of the candidate" in done.out
 
 
+def test_runs_that_failed_without_the_judged_score_are_failures_and_not_left_out(old, cli):
+    found = rows(1.0, seed=2)
+    for row in found[: len(found) // 2]:
+        row |= {"error": "crashed", "scores": {"quality": None, "other": 1}}
+    done = cli(
+        "gate", old, write("new.jsonl", found), "--margin", "0.5", "--metric", "quality", code=3
+    )
+    assert "failed" in done.out
+
+
 def test_recorded_outputs_of_two_harnesses_are_read(cli):
     for name, metric in [
         ("promptfoo.json", "pass"),

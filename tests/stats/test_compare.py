@@ -93,7 +93,7 @@ def test_the_variance_is_split_into_cases_and_runs():
 def test_too_few_cases_say_nothing(n, kind):
     found = compare(np.ones((n, 3)), np.ones((n, 3)), margin=0.5, kind=kind)
     assert (found.verdict, found.estimate) == ("inconclusive", None)
-    assert f"{n} cases are too few" in found.reason
+    assert ("1 case is too few" if n == 1 else f"{n} cases are too few") in found.reason
 
 
 def test_twenty_equal_cases_pass_only_a_margin_that_they_can_show():
@@ -162,18 +162,37 @@ def test_a_group_that_is_missing_stands_for_a_case_alone():
     assert compare(old, new, margin=0.2, groups=labels) == compare(old, new, margin=0.2)
 
 
-def test_missing_runs_are_left_out_and_missing_cases_are_told():
+def test_cases_may_be_run_unequally_often():
     old, new = binary(60, 3, 0.9, 1), binary(60, 2, 0.9, 2)
-    gaps = old.copy()
-    gaps[::2, 1] = NAN
-    nested = [[run for run in row if not isnan(run)] for row in gaps.tolist()]
-    padded = [[None if isnan(run) else run for run in row] for row in gaps.tolist()]
-    assert compare(gaps, new, margin=0.2) == compare(nested, new, margin=0.2)
-    assert compare(gaps, new, margin=0.2) == compare(padded, new, margin=0.2)
-    gaps[5] = NAN
-    found = compare(gaps, new, margin=0.2)
-    assert (found.verdict, found.estimate, found.n_cases) == ("inconclusive", None, 59)
-    assert "1 of the baseline" in found.reason
+    nested = [row[: 2 + at % 2] for at, row in enumerate(old.tolist())]
+    found = compare(nested, new, margin=0.2)
+    assert (found.verdict, found.n_cases) == ("pass", 60)
+    means = np.mean([np.mean(b) - np.mean(a) for a, b in zip(nested, new, strict=True)])
+    assert found.estimate == pytest.approx(means)
+    nested[5] = []
+    found = compare(nested, new, margin=0.2)
+    assert (found.verdict, found.reason) == ("inconclusive", "1 case has no run of the baseline")
+
+
+@pytest.mark.parametrize("kind", ["score", "cost", "latency"])
+@pytest.mark.parametrize("gap", [NAN, None])
+def test_a_run_without_a_number_is_never_dropped(kind, gap):
+    """It may be one that went wrong: two wrong runs of three, written as NaN, would pass."""
+    old = np.ones((200, 3))
+    new = [[1.0, gap, gap] for _ in range(200)]
+    found = compare(old, new, margin=0.1, kind=kind)
+    assert (found.verdict, found.estimate, found.n_cases) == ("inconclusive", None, 0)
+    assert found.reason == f"400 runs of the candidate have no {kind}"
+    one = old.tolist()
+    one[7] = [1.0, gap]
+    found = compare(one, old, margin=0.1, kind=kind)
+    assert (found.reason, found.n_cases) == (f"1 run of the baseline has no {kind}", 199)
+
+
+def test_a_masked_value_has_no_number():
+    masked = np.ma.masked_array(np.ones((60, 2)), mask=np.eye(60, 2, dtype=bool))
+    found = compare(np.ones((60, 2)), masked, margin=0.1)
+    assert found.reason == "2 runs of the candidate have no score"
 
 
 def test_costs_that_cannot_be_judged_are_inconclusive():
@@ -204,7 +223,6 @@ REFUSED = {
     "unequal cases": ({"candidate": FIT[1:]}, "baseline has 30 cases, candidate has 29"),
     "three dimensions": ({"baseline": np.ones((30, 2, 2))}, "shape"),
     "one number": ({"baseline": 0.5}, "shape"),
-    "text": ({"baseline": [["good"]] * 30}, "numbers"),
     "too few labels": ({"groups": ["a"] * 29}, "30 cases and 29 group labels"),
 }
 
@@ -216,15 +234,35 @@ def test_arguments_that_make_no_sense_are_value_errors(change, message):
         compare(**arguments)
 
 
+NO_NUMBERS = {
+    "margin as text": ({"margin": "0.1"}, "margin must be a number such as 0.05, not '0.1'"),
+    "no margin": ({"margin": None}, "margin must be a number such as 0.05, not None"),
+    "alpha as text": ({"alpha": "0.05"}, "alpha must be a number"),
+    "text": ({"baseline": [["good"]] * 30}, "baseline holds str"),
+    "numbers as text": ({"candidate": FIT.astype(str)}, "candidate holds str"),
+    "numbers as text beside None": ({"candidate": [["1", None]] * 30}, "candidate holds '1'"),
+    "complex numbers": ({"baseline": FIT + 0j}, "baseline holds complex128 values"),
+    "complex numbers in rows": ({"baseline": [[1j], *FIT[1:].tolist()]}, "baseline holds complex"),
+    "times": ({"baseline": FIT.astype("timedelta64[s]")}, "baseline holds timedelta64"),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), NO_NUMBERS.values(), ids=NO_NUMBERS)
+def test_what_is_no_number_is_a_type_error(change, message):
+    arguments = {"baseline": FIT, "candidate": FIT, "margin": 0.1, **change}
+    with pytest.raises(TypeError, match=message):
+        compare(**arguments)
+
+
 def gate(old, new, labels, kind, margin):
     """What the gate says of the same numbers in a suite of one metric."""
 
     def runs(rows):
         field = {"cost": "cost_usd", "latency": "latency_s"}.get(kind)
+        values = [None if isnan(x) else x for x in rows]
         return tuple(
             Run(at, None, {}, **{field: x}) if field else Run(at, None, {"quality": x})
-            for at, x in enumerate(rows)
-            if not isnan(x)
+            for at, x in enumerate(values)
         )
 
     cases = [
@@ -250,7 +288,12 @@ def arms(draw):
     old = np.where(rng.random(old.shape) < ease, values[-1], old)
     new = np.resize(old.T, (draw(st.integers(1, 3)), n)).T
     new = np.where(rng.random(new.shape) < drop, values[0], new)
-    new = np.where(rng.random(new.shape) < draw(st.sampled_from([0.0, 0.1])), NAN, new)
+    new = np.where(rng.random(new.shape) < draw(st.sampled_from([0.0, 0.0, 0.003])), NAN, new)
+    fewer = draw(st.sampled_from([0, 0, 5]))
+    new = [
+        row[:-1] if fewer and len(row) > 1 and at % fewer == 0 else row
+        for at, row in enumerate(new.tolist())
+    ]
     group = draw(st.sampled_from([lambda at: None, lambda at: at // 4, isqrt]))
     groups = [None if group(at) is None else f"g{group(2 * at)}" for at in range(n)]
     return old, new, groups
@@ -261,7 +304,7 @@ def arms(draw):
 def test_compare_says_what_the_gate_says(data, kind, margin):
     old, new, groups = data
     if kind != "score":
-        old, new = 1.0 + old, 1.0 + new
+        old, new = 1.0 + old, [[1.0 + x for x in row] for row in new]
     found = compare(old, new, margin=margin, groups=groups, kind=kind)
     verdict, estimate = gate(old, new, groups, kind, margin)
     assert found.verdict == verdict.verdict, (found, verdict)

@@ -145,7 +145,7 @@ def test_cases_of_one_group_are_drawn_together():
     ("n", "q", "reason"),
     [
         (0, 0.5, "0 cases are too few: at least 20 are needed"),
-        (1, 0.5, "1 cases are too few: at least 20 are needed"),
+        (1, 0.5, "1 case is too few: at least 20 are needed"),
         (2, 0.5, "2 cases are too few: at least 20 are needed"),
         (19, 0.5, "19 cases are too few: at least 20 are needed"),
         (20, 0.5, None),
@@ -259,3 +259,25 @@ def test_an_unchanged_candidate_rarely_fails_and_a_slow_one_rarely_passes(n, k, 
     # Not above the goal of 6.5%, within two standard errors of so few replications.
     assert max(worse, false_pass, false_fail) <= 0.065 + 0.035
     assert passed[0] <= passes <= passed[1]
+
+
+def test_many_groups_are_put_together_whole_and_the_spread_stays(monkeypatch):
+    rng = np.random.default_rng(3)
+    groups = group([f"g{at // 2}" for at in range(4_000)])
+    level = rng.lognormal(0, 0.5, 4_000)
+    old, new = ([[x * rng.lognormal(0, 0.2)] for x in level] for _ in range(2))
+    apart = quantile_ratio(new, old, groups, limit=1.1)
+    monkeypatch.setattr(quantile, "_MOST_UNITS", 400)
+    merged = quantile._together(groups, 0)
+    assert (merged.count, merged.cases, set(merged.sizes)) == (400, 4_000, {10})
+    assert (merged.index[::2] == merged.index[1::2]).all()
+    found = quantile_ratio(new, old, groups, limit=1.1)
+    assert found.estimate == apart.estimate
+    assert found.high - found.low == pytest.approx(apart.high - apart.low, rel=0.15)
+    assert found == quantile_ratio(new, old, groups, limit=1.1)
+
+
+def test_few_groups_are_resampled_as_they_are():
+    groups = alone(10_000)
+    assert quantile._together(groups, 0) is groups
+    assert quantile._together(alone(10_001), 0).count == 10_000

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmvc.stats.paired import student_quantile
 from llmvc.stats.ratio import cost_ratio, mean_cost
 from llmvc.stats.samples import group
+from llmvc.stats.special import student_quantile
 
 REFERENCE = Path(__file__).parent / "reference" / "statsmodels_values.json"
 ROWS = json.loads(REFERENCE.read_text(encoding="utf-8"))["cost"]
@@ -120,3 +120,20 @@ def test_the_mean_of_one_arm_has_an_interval_above_zero():
     result = mean_cost(candidate, alone(60))
     assert 0 < result.low < candidate.mean() < result.high
     assert mean_cost(candidate[:30], alone(30)).reason is not None
+
+
+@pytest.mark.parametrize("n", [50, 100, 101, 1000])
+def test_a_candidate_without_any_cost_is_bounded_as_by_wilson(n):
+    paid = np.linspace(1.0, 2.0, n)
+    found = cost_ratio(np.zeros(n), paid, alone(n), limit=1.1)
+    critical = student_quantile(1 - found.alpha, n - 1)
+    assert (found.estimate, found.low) == (0.0, 0.0)
+    assert found.high == pytest.approx(critical**2 / (n + critical**2))
+    assert (found.p_pass, found.p_fail, found.reason) == (0.0, 1.0, None)
+    nothing = cost_ratio(paid, np.zeros(n), alone(n), limit=1.1)
+    assert nothing.reason == "the baseline costs nothing, so that there is no ratio"
+
+
+def test_a_free_candidate_needs_as_many_cases_as_any_other():
+    found = cost_ratio(np.zeros(49), np.ones(49), alone(49), limit=1.1)
+    assert "49 cases are too few" in str(found.reason)

@@ -51,6 +51,8 @@ def test_unequal_groups_stretch_the_support():
     ("labels", "reason"),
     [
         ([], "0 cases are too few: at least 20 are needed"),
+        ([None], "1 case is too few: at least 20 are needed"),
+        (["doc"] * 60, "1 group is too few: at least 15 are needed"),
         ([None] * 19, "19 cases are too few: at least 20 are needed"),
         ([None] * 20, None),
         ([f"g{i % 14}" for i in range(140)], "14 groups count as 14.0 equal ones: at least 15 are needed"),

@@ -118,7 +118,7 @@ BAD_ROWS = {
     "NaN": ({"case": "b", "scores": {"q": NAN}}, "score q is not finite"),
     "infinity": ({"case": "b", "scores": {"q": -INFINITY}}, "score q is not finite"),
     "a huge score": ({"case": "b", "scores": {"q": 10**400}}, "score q is not finite"),
-    "a negative cost": ({**GOOD, "cost_usd": -0.1}, "cost_usd is -0.1: it must be finite and"),
+    "a negative cost": ({**GOOD, "cost_usd": -0.1}, "cost_usd is -0.1: it must be at least 0, and"),
     "a cost of NaN": ({**GOOD, "cost_usd": NAN}, "cost_usd is nan"),
     "a cost as text": ({**GOOD, "cost_usd": "$1"}, "cost_usd is the text '\\$1', not a number"),
     "a true cost": ({**GOOD, "cost_usd": True}, "cost_usd is a bool, not a number"),
