@@ -62,13 +62,21 @@ class Question:
         )
 
 
-def reports_on(ws: Workspace, question: Question) -> tuple[Report, ...]:
+def reports_on(ws: Workspace, question: Question, read: Report | None = None) -> tuple[Report, ...]:
     """Returns every stored report on a question.
+
+    Args:
+        ws: the workspace.
+        question: what they are about.
+        read: one of them that was read before, so that it need not be again.
 
     Raises:
         IntegrityError: a report on another question lies among them.
     """
-    reports = tuple(Report.from_bytes(data) for data in ws.repo.versions.about(question.key))
+    reports = tuple(
+        read if read is not None and data == read.data_bytes else Report.from_bytes(data)
+        for data in ws.repo.versions.about(question.key)
+    )
     for report in reports:
         if question_key(report.candidate, report.baseline, report.suite) != question.key:
             raise IntegrityError(

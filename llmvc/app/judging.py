@@ -63,7 +63,7 @@ def gate(ws: Workspace, prefix: str, *, recompute: bool = False) -> Measured:
     report = Report.from_bytes(data)
     suite = evidence.read_suite(ws, report.suite)
     question = Question(report.bundle, report.candidate, report.baseline, report.suite)
-    reports = evidence.reports_on(ws, question)
+    reports = evidence.reports_on(ws, question, report)
     evidence.check_coverage(ws, report, reports, suite)
     if recompute:
         _check_estimates(report, suite)

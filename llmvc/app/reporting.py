@@ -84,7 +84,7 @@ def read(
     report = _named(ws, name, env, suite)
     rules = evidence.read_suite(ws, report.suite)
     question = Question(report.bundle, report.candidate, report.baseline, report.suite)
-    known = evidence.reports_on(ws, question) or (report,)
+    known = evidence.reports_on(ws, question, report) or (report,)
     standing = evidence.standing(report, known, evidence.tried(ws, question))
     changed = changes(report.cases, rules)
     notes: list[str] = []

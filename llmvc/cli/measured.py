@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Final
 
 from llmvc.cli.output import Output
-from llmvc.render import asjson, views
+from llmvc.render import views
 
 if TYPE_CHECKING:
     from llmvc.app.judging import Measured
@@ -14,6 +14,8 @@ EXITS: Final = {"pass": 0, "fail": 1, "inconclusive": 3}
 def show(out: Output, done: "Measured", *, as_json: bool) -> None:
     """Prints the estimates and the verdict."""
     if as_json:
+        from llmvc.render import asjson  # noqa: PLC0415 (text needs none of it)
+
         out.json("eval/1", asjson.measured(done))
     elif done.report is not None and done.verdict is not None:
         out.data(views.verdict(done.report, done.verdict, colored=out.colored))

@@ -1,6 +1,5 @@
 """What each command shows in a terminal."""
 
-from difflib import SequenceMatcher, unified_diff
 from typing import TYPE_CHECKING
 
 from llmvc.core import canon
@@ -247,6 +246,8 @@ def _change(change: Change, texts: "Mapping[str, str]", *, colored: bool) -> lis
 
 
 def _text_diff(old: str, new: str, *, colored: bool) -> list[str]:
+    from difflib import unified_diff  # noqa: PLC0415 (only diffs need it)
+
     before, after = old.split("\n"), new.split("\n")
     lines: list[str] = []
     for line in list(unified_diff(before, after, lineterm="", n=1))[2:]:
@@ -257,6 +258,8 @@ def _text_diff(old: str, new: str, *, colored: bool) -> list[str]:
 
 def _list_diff(old: list[canon.Json], new: list[canon.Json], *, colored: bool) -> list[str]:
     """Shows which items of a list came and went; those that stayed are counted."""
+    from difflib import SequenceMatcher  # noqa: PLC0415 (only diffs need it)
+
     before, after = [_json(item) for item in old], [_json(item) for item in new]
     lines: list[str] = []
     for move, a, b, c, d in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
