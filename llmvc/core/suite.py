@@ -24,7 +24,6 @@ LooksBy = Literal["cases", "runs", "any-time"]
 Beyond = Literal["divide", "new-cases"]
 
 LOOKS_BY: Final[tuple[LooksBy, ...]] = ("cases", "runs", "any-time")
-BEYOND: Final[tuple[Beyond, ...]] = ("divide", "new-cases")
 
 
 @dataclass(frozen=True, slots=True)

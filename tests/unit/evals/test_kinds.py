@@ -130,6 +130,19 @@ def test_severe_cases_of_one_group_count_once():
     assert (found.candidate, found.n, found.n_effective) == (1 / 30, 120, 30.0)
     assert found.cases["severe"] == ("c000", "c001", "c002", "c003")
     assert found.method == "Clopper-Pearson on the share of cases over 30 effective groups"
+    # Exactly what one severe case of 30 says.
+    alone = the([case(at, (float(at > 0),), (1.0,)) for at in range(30)], LEAKS)
+    assert (found.arm_low, found.arm_high) == pytest.approx((alone.arm_low, alone.arm_high))
+
+
+def test_one_big_group_that_fails_severely_cannot_hide_among_cases_that_stand_alone():
+    cases = [
+        case(at, (float(at >= 150),), (float(at >= 150),), group="big" if at < 150 else None)
+        for at in range(300)
+    ]
+    found = the(cases, replace(LEAKS, budget=0.05))
+    assert found.p_pass is None
+    assert "groups count as" in found.reason
 
 
 def test_in_a_first_release_every_severe_case_is_new():

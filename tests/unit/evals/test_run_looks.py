@@ -224,3 +224,13 @@ def test_an_output_that_a_scorer_cannot_read_is_not_left_out_of_the_verdict(tmp_
     )
     assert judged.verdict.verdict == "inconclusive"
     assert "quality is not known for 120 runs of the candidate" in judged.verdict.reason
+
+
+def test_a_pass_waits_for_the_last_look_where_a_cost_gates():
+    rows = cases(60)
+    quality = Metric("quality", "score", ("right",), margin=0.3)
+    cost = Metric("cost", "cost", limit=1.1)
+    for gate, waits in ((True, True), (False, False)):
+        by = suite(rows, looks=HALVES, metrics=(quality, replace(cost, gate=gate)))
+        made = plan.make(arms(Fake(), baseline=True), rows, by)
+        assert reports._rules_left(by, 1, made) == waits
