@@ -18,7 +18,7 @@ from llmvc.errors import NotFoundError, RefMoved
 from llmvc.store.chain import EnvChain, Tip
 
 if TYPE_CHECKING:
-    from llmvc.core.report import Verdict
+    from llmvc.core.estimate import Verdict
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from llmvc.core.estimate import Estimate, Verdict
 from llmvc.core.metric import Metric, Scorer
 from llmvc.core.plural import count
-from llmvc.core.report import CaseRuns, Estimate, Run, Verdict
+from llmvc.core.report import CaseRuns, Run
 from llmvc.core.suite import Suite
 from llmvc.errors import FormatError, NotFoundError, UsageError
 from llmvc.files.outcomes import Results

@@ -6,6 +6,8 @@ from typing import Literal
 
 from llmvc.app import hooks
 from llmvc.app.workspace import Workspace
+from llmvc.core.digest import Digest
+from llmvc.core.judging import TRUSTED
 from llmvc.errors import LlmvcError
 
 State = Literal["ok", "hint", "bad"]
@@ -88,6 +90,9 @@ def _bundles(ws: Workspace) -> Iterator[Finding]:
             yield Finding("bad", str(err), err.hint)
             continue
         yield Finding("ok", f"bundle {name}: {path}, {len(found.files)} files")
+        if found.bundle.kind == "judge":
+            yield _judge(ws, name, found.bundle.digest)
+            continue
         try:
             loaded = ws.suite_of(name, None)
         except LlmvcError as err:
@@ -99,6 +104,16 @@ def _bundles(ws: Workspace) -> Iterator[Finding]:
         )
     if not ws.manifests:
         yield Finding("hint", "no bundle yet", "llmvc new NAME")
+
+
+def _judge(ws: Workspace, name: str, judge: Digest) -> Finding:
+    from llmvc.app import judges  # noqa: PLC0415 (few repositories have judges)
+
+    known = judges.known(ws, judge)
+    state, why = known.state(ws.time)
+    if state == TRUSTED:
+        return Finding("ok", f"judge {name}: {state}")
+    return Finding("hint", f"judge {name}: {state}: {'; '.join(why)}", known.remedy(name, state))
 
 
 def _remotes(ws: Workspace) -> Iterator[Finding]:

@@ -11,16 +11,20 @@ from dataclasses import dataclass, replace
 from math import ceil
 from typing import Final
 
+from llmvc.app import trust
 from llmvc.app.workspace import Workspace
 from llmvc.core import digest
 from llmvc.core.digest import Digest
-from llmvc.core.report import ARMS, Report, Verdict, broken_share, looks
+from llmvc.core.estimate import Verdict
+from llmvc.core.report import ARMS, TYPE, Report, broken_share, looks
 from llmvc.core.suite import Dataset, Suite, added_cases
 from llmvc.core.version import contest_key, question_key
 from llmvc.errors import GateBlocked, Inconclusive, IntegrityError, NotFoundError
 from llmvc.gate.level import Standing
 
 _SLACK: Final = 1e-6
+# Canonical JSON spells it just so; labels lie under the question of their reports too.
+_REPORT: Final = f'"llmvc":"{TYPE}"'.encode("ascii")
 # A canonical report names its candidate once so; its runs are a list under the same name.
 _CANDIDATE: Final = re.compile(rb'"candidate":"(b3:[0-9a-f]{64})"')
 
@@ -76,6 +80,7 @@ def reports_on(ws: Workspace, question: Question, read: Report | None = None) ->
     reports = tuple(
         read if read is not None and data == read.data_bytes else Report.from_bytes(data)
         for data in ws.repo.versions.about(question.key)
+        if _REPORT in data
     )
     for report in reports:
         if question_key(report.candidate, report.baseline, report.suite) != question.key:
@@ -140,11 +145,19 @@ def tried(ws: Workspace, question: Question) -> int:
 
 
 def judge(
-    report: Report, suite: Suite, where: Standing, *, cleared: frozenset[str] = frozenset()
+    ws: Workspace,
+    report: Report,
+    suite: Suite,
+    where: Standing,
+    *,
+    cleared: frozenset[str] = frozenset(),
 ) -> Verdict:
     """Judges stored estimates by a suite's rules; arithmetic only.
 
+    A judge that was found suspect or retired since the report was made is not believed any more.
+
     Args:
+        ws: the workspace.
         report: the evidence.
         suite: the rules.
         where: which look it is, and how many candidates were tried.
@@ -165,6 +178,7 @@ def judge(
         broken=broken_share(report.cases),
         standing=where,
         cleared=cleared,
+        judges=trust.today(ws, report),
     )
 
 
@@ -211,7 +225,7 @@ def find(
         )
     check_coverage(ws, report, reports, suite)
     where = standing(report, reports, tried(ws, question))
-    return report, judge(report, suite, where, cleared=cleared)
+    return report, judge(ws, report, suite, where, cleared=cleared)
 
 
 def check_coverage(
@@ -302,7 +316,7 @@ def demand_no_fail(ws: Workspace, question: Question, suite: Suite) -> None:
         GateBlocked: one does.
     """
     for report in reports_on(ws, question):
-        alone = judge(report, suite, Standing(report.look, made_at=report.alpha))
+        alone = judge(ws, report, suite, Standing(report.look, made_at=report.alpha))
         if alone.verdict == "fail":
             raise GateBlocked(
                 f"report {digest.short(report.digest)} on the same question says fail: "

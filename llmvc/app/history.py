@@ -1,13 +1,14 @@
 """Looking back: logs, and any stored object by its name."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from llmvc.app import revisions
+from llmvc.app import appointing, revisions
 from llmvc.app.revisions import Resolved
 from llmvc.app.workspace import Workspace
 from llmvc.core import canon
 from llmvc.core.digest import Digest
+from llmvc.core.judging import Shift
 from llmvc.core.names import Revision
 from llmvc.core.release import Release
 from llmvc.core.version import Version
@@ -23,12 +24,14 @@ class Log:
         releases: the environment's releases; empty for versions.
         versions: the bundle's versions; empty for releases.
         serving: bundle digest -> environments that serve it now, for versions.
+        shifts: number of a judge's release -> what moving to it changed, where that is known.
     """
 
     name: str
     releases: tuple[Release, ...] = ()
     versions: tuple[Version, ...] = ()
     serving: Mapping[Digest, tuple[str, ...]] | None = None
+    shifts: Mapping[int, Shift] = field(default_factory=dict[int, Shift])
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,9 @@ def log(ws: Workspace, name: str, *, count: int | None = None) -> Log:
         releases = tuple(tip.release for tip in reversed(tips))
         if not releases:
             raise revisions.unreleased(ws, bundle, revision.env)
-        return Log(f"{bundle}@{revision.env}", releases=releases)
+        found = {item.seq: appointing.shift_of(ws, item) for item in releases}
+        shifts = {seq: shift for seq, shift in found.items() if shift is not None}
+        return Log(f"{bundle}@{revision.env}", releases=releases, shifts=shifts)
     if revision.kind != "worktree":
         raise UsageError(
             f"{name} is one version, not a history", hint="name a bundle or an environment"

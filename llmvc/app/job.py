@@ -4,32 +4,37 @@
 - An eval that had to stop leaves no report, only finished runs to go on from.
 """
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from llmvc import __version__
-from llmvc.app import evidence
+from llmvc.app import connecting, evidence, sides
 from llmvc.app.evidence import Question
 from llmvc.app.revisions import Resolved
+from llmvc.app.unchanged import Watched
 from llmvc.app.workspace import Workspace
 from llmvc.core import digest
-from llmvc.core.bundle import Bundle, parts
+from llmvc.core.bundle import Bundle
+from llmvc.core.canon import Json
 from llmvc.core.digest import Digest
 from llmvc.core.report import CaseRuns, Report
-from llmvc.errors import ConfigError, NotFoundError
-from llmvc.evals import plan, runner
-from llmvc.evals.budget import CallEstimate, Limits
-from llmvc.evals.plan import Arm, ArmName, Plan
+from llmvc.errors import ConfigError
+from llmvc.evals import plan, runner, runs, shards
+from llmvc.evals.budget import CallEstimate, Limits, dollars
+from llmvc.evals.plan import Arm, ArmCase, Plan
 from llmvc.evals.prices import Prices
-from llmvc.evals.providers import connect
-from llmvc.evals.providers.base import Provider
-from llmvc.evals.runner import Progress, RunResult
-from llmvc.evals.runs import RunCache
+from llmvc.evals.progress import Progress, RunResult
+from llmvc.evals.reuse import Reuse
+from llmvc.evals.runs import Entry, RunCache
+from llmvc.evals.session import Decided
 
 if TYPE_CHECKING:
-    from llmvc.files.config import Config, Connection
+    from llmvc.app.panel import Panel
+    from llmvc.evals.cluster import Cluster
+    from llmvc.evals.shared import Shared
+    from llmvc.files.config import Config
     from llmvc.files.suite import LoadedSuite
 
 OnProgress = Callable[[Progress], None]
@@ -42,27 +47,41 @@ class Choices:
     Attributes:
         suite: path of the suite file; None for the bundle's only one.
         max_usd: what new calls may cost.
+        max_judge_usd: what new votes of judges may cost.
         max_seconds: how long they may take.
         concurrency: calls under way at once.
         allow_unpriced: whether calls of unknown price may be made.
         fresh: whether to call again where a run is in the cache.
         merge_only: whether only to unite stored reports.
         dry_run: whether to stop at the estimate.
+        shard: the part to measure, as (number from 1, how many); None for the whole.
+        on: the cluster that makes the calls; None for this process.
+        cache: the shared run cache; None for that of the configuration.
     """
 
     suite: str | None = None
     max_usd: float | None = None
+    max_judge_usd: float | None = None
     max_seconds: float | None = None
     concurrency: int = 8
     allow_unpriced: bool = False
     fresh: bool = False
     merge_only: bool = False
     dry_run: bool = False
+    shard: tuple[int, int] | None = None
+    on: str | None = None
+    cache: str | None = None
 
     @property
     def limits(self) -> Limits:
         """The same for the runner."""
-        return Limits(self.concurrency, self.max_usd, self.max_seconds, self.allow_unpriced)
+        return Limits(
+            concurrency=self.concurrency,
+            max_usd=self.max_usd,
+            max_seconds=self.max_seconds,
+            allow_unpriced=self.allow_unpriced,
+            max_judge_usd=self.max_judge_usd,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +95,7 @@ class Comparison:
         suite: cases, scorers and rules.
         config: how providers are reached.
         counted: the contest in which candidates count, if it is not the comparison's own.
+        panel: the suite's judges, once they are known.
     """
 
     candidate: Resolved
@@ -84,6 +104,7 @@ class Comparison:
     suite: "LoadedSuite"
     config: "Config"
     counted: Digest | None = None
+    panel: "Panel | None" = None
 
     @property
     def question(self) -> Question:
@@ -98,9 +119,11 @@ class Comparison:
 
     def code_to_run(self) -> str | None:
         """Returns what code of the repository a measurement would run; None if there is none."""
-        for bundle in (self.candidate.bundle, self.baseline):
+        for bundle in (self.candidate.bundle, self.baseline, *self.suite.judges.values()):
             if bundle is not None:
-                connection = _connection(self.config, _provider_name(bundle, self.candidate.name))
+                connection = connecting.connection(
+                    self.config, connecting.provider_name(bundle, self.candidate.name)
+                )
                 if connection.kind in ("python", "command"):
                     return f"provider {connection.name}"
         for scorer in self.suite.suite.scorers:
@@ -121,10 +144,15 @@ class Job:
         comparison: what is compared.
         expected: calls and cost.
         arms: the candidate, and the baseline if there is one.
-        planned: the calls, with their keys.
+        planned: the calls, with their keys; those of one shard, if only it is measured.
+        whole: all calls of the comparison.
         cache: finished runs.
         prices: what tokens cost.
         choices: what the person chose.
+        panel: the suite's judges; None if it has none.
+        cluster: what makes the calls; None for this process.
+        outcomes: runs of shards in which the application failed; see `Reuse`.
+        watched: the suite's files, if they must not change.
     """
 
     ws: Workspace
@@ -132,9 +160,14 @@ class Job:
     expected: CallEstimate
     arms: tuple[Arm, ...]
     planned: Plan
+    whole: Plan
     cache: RunCache
     prices: Prices
     choices: Choices
+    panel: "Panel | None" = None
+    cluster: "Cluster | None" = None
+    outcomes: Mapping[tuple[str, Digest], Entry] = field(default_factory=dict)
+    watched: Watched | None = None
 
     def run(self, progress: OnProgress) -> tuple[Report, RunResult]:
         """Makes the calls and returns the report on them.
@@ -142,13 +175,13 @@ class Job:
         Raises:
             ConfigError: it had to stop at a limit; finished runs are in the cache.
         """
-        from llmvc.evals import reports  # noqa: PLC0415 (loads numpy)
-
         loaded = self.comparison.suite
         tried = evidence.tried(self.ws, self.comparison.question)
         begun = max((_rows(one.cases) for one in self._incomplete()), default=0)
 
         def decided(cases: tuple[CaseRuns, ...], stage: int) -> bool:
+            from llmvc.evals import reports  # noqa: PLC0415 (loads numpy)
+
             # To stop short of what an incomplete report holds would be a further look beside it.
             return _rows(cases) >= begun and reports.decided(
                 cases,
@@ -157,8 +190,38 @@ class Job:
                 has_baseline=self.comparison.baseline is not None,
                 plan=self.planned,
                 tried=tried,
+                judges=self._judges({}),
             )
 
+        result = self.measured(progress, decided)
+        from llmvc.evals import reports  # noqa: PLC0415 (loads numpy; the runner did meanwhile)
+
+        report = reports.assemble(
+            result,
+            loaded.suite,
+            bundle=self.comparison.candidate.name,
+            candidate=self.comparison.candidate.bundle,
+            baseline=self.comparison.baseline,
+            data=loaded.data,
+            actor=self.ws.actor,
+            tool=f"llmvc {__version__}",
+            tried=tried,
+            judges=self._judges(result.judges),
+        )
+        return report, result
+
+    def measured(self, progress: OnProgress, decided: Decided | None = None) -> RunResult:
+        """Makes the calls and returns what they brought.
+
+        Args:
+            progress: called after every run.
+            decided: asked at each planned look but the last whether the eval may end there.
+
+        Raises:
+            ConfigError: it had to stop at a limit, or the suite changed meanwhile; finished runs
+                are in the cache.
+        """
+        loaded = self.comparison.suite
         result = runner.run(
             self.arms,
             loaded.cases,
@@ -172,24 +235,34 @@ class Job:
             folder=self.ws.root / loaded.folder,
             planned=self.planned,
             decided=decided,
+            judges=self.panel.judges if self.panel else None,
+            outcomes=self.outcomes,
+            cluster=self.cluster,
         )
         if result.stopped is not None:
+            judged = f" and {dollars(result.judge_usd)} on judges" if self.panel else ""
             raise ConfigError(
-                f"stopped: {result.stopped}; {result.called} calls were made and are kept",
+                f"stopped: {result.stopped}; {result.called} calls were made and are kept, "
+                f"{dollars(result.cost_usd)} were spent on them{judged}",
                 hint="raise the limit and run it again, it goes on from here",
             )
-        report = reports.assemble(
-            result,
-            loaded.suite,
-            bundle=self.comparison.candidate.name,
-            candidate=self.comparison.candidate.bundle,
-            baseline=self.comparison.baseline,
-            data=loaded.data,
-            actor=self.ws.actor,
-            tool=f"llmvc {__version__}",
-            tried=tried,
-        )
-        return report, result
+        if self.watched is not None:
+            self.watched.check()
+        return result
+
+    def missing(self) -> Iterator[tuple[ArmCase, int]]:
+        """Returns the calls to make, as (case on an arm, run number)."""
+        suite, now, fresh = self.comparison.suite.suite, self.ws.now, self.choices.fresh
+        found = Reuse(self.planned, suite, self.cache, now=now, fresh=fresh, outcomes=self.outcomes)
+        return found.missing()
+
+    def _judges(self, facts: Mapping[Digest, Mapping[str, object]]) -> dict[str, Json]:
+        """Returns what a report says of its judges, which did so much; see `RunResult.judges`."""
+        if self.panel is None:
+            return {}
+        from llmvc.app import panel  # noqa: PLC0415 (few suites have judges)
+
+        return panel.evidence(self.panel.seats, facts, self.ws.time)
 
     def _incomplete(self) -> list[Report]:
         """Returns the stored reports on the question that lack runs: this one goes on with them."""
@@ -203,8 +276,24 @@ def _rows(cases: Sequence[CaseRuns]) -> int:
 
 
 @contextmanager
-def prepared(ws: Workspace, comparison: Comparison, choices: Choices) -> Generator[Job]:
+def prepared(
+    ws: Workspace,
+    comparison: Comparison,
+    choices: Choices,
+    *,
+    outcomes: Mapping[tuple[str, Digest], Entry] | None = None,
+    watched: Watched | None = None,
+    shared: "Shared | None" = None,
+) -> Generator[Job]:
     """Prepares a measurement.
+
+    Args:
+        ws: the workspace.
+        comparison: what is compared.
+        choices: what the person chose.
+        outcomes: runs of shards in which the application failed; see `Reuse`.
+        watched: the suite's files, if they must not change.
+        shared: the shared run cache.
 
     Raises:
         Inconclusive: the design cannot pass, whatever the outputs are.
@@ -213,13 +302,11 @@ def prepared(ws: Workspace, comparison: Comparison, choices: Choices) -> Generat
     """
     _refuse_hopeless(ws, comparison)
     config, loaded = comparison.config, comparison.suite
-    providers: dict[str, Provider] = {}
-    arms = [_arm(ws, "candidate", comparison, providers)]
-    if comparison.baseline is not None:
-        arms.append(_arm(ws, "baseline", comparison, providers))
+    arms = sides.arms(ws, comparison)
     prices = Prices.load(ws.root / config.prices if config.prices else None)
-    planned = plan.make(arms, loaded.cases, loaded.suite)
-    with RunCache(ws.repo.common_dir / "llmvc" / "runs") as cache:
+    whole = plan.make(arms, loaded.cases, loaded.suite)
+    planned = whole if choices.shard is None else shards.part(whole, *choices.shard)
+    with RunCache(runs.folder(ws.repo.common_dir), shared) as cache:
         expected = runner.estimate(
             arms,
             loaded.cases,
@@ -230,8 +317,35 @@ def prepared(ws: Workspace, comparison: Comparison, choices: Choices) -> Generat
             now=ws.now,
             fresh=choices.fresh,
             planned=planned,
+            outcomes=outcomes,
         )
-        yield Job(ws, comparison, expected, tuple(arms), planned, cache, prices, choices)
+        panel, choices = _panel(ws, comparison, choices, cache, prices)
+        yield Job(
+            ws,
+            comparison,
+            expected,
+            arms,
+            planned,
+            whole,
+            cache,
+            prices,
+            choices,
+            panel,
+            sides.cluster(ws, comparison, arms, choices),
+            outcomes or {},
+            watched,
+        )
+
+
+def _panel(
+    ws: Workspace, comparison: Comparison, choices: Choices, cache: RunCache, prices: Prices
+) -> "tuple[Panel | None, Choices]":
+    """Returns the suite's judges, checked, and what is left to spend after that."""
+    if not comparison.suite.suite.judges:
+        return None, choices
+    from llmvc.app import panel  # noqa: PLC0415 (few suites have judges)
+
+    return panel.take(ws, comparison, choices, cache, prices)
 
 
 def _refuse_hopeless(ws: Workspace, comparison: Comparison) -> None:
@@ -248,89 +362,6 @@ def _refuse_hopeless(ws: Workspace, comparison: Comparison) -> None:
     )
 
 
-def _arm(
-    ws: Workspace, name: ArmName, comparison: Comparison, providers: dict[str, Provider]
-) -> Arm:
-    """Returns one side of the comparison; both share a provider that both name."""
-    is_candidate = name == "candidate"
-    bundle = comparison.candidate.bundle if is_candidate else comparison.baseline
-    if bundle is None:
-        raise ConfigError("there is no baseline to measure")
-    at_hand = dict(comparison.candidate.assets) if is_candidate else {}
-    wanted = _provider_name(bundle, comparison.candidate.name)
-    connection = _connection(comparison.config, wanted)
-    if wanted not in providers:
-        providers[wanted] = connect(
-            wanted,
-            connection.kind,
-            connection.options,
-            mode=connection.mode,
-            folder=ws.repo.root or ws.repo.common_dir,
-            environ=ws.environ,
-        )
-    source = ws.repo.source() if connection.mode == "app" else None
-    application = {"commit": source.commit, "dirty": not ws.is_clean()} if source else None
-    needed = _parts(ws, bundle, at_hand)
-    return Arm(
-        name,
-        bundle,
-        providers[wanted],
-        _texts(bundle, needed),
-        parts=needed,
-        named=wanted,
-        application=application,
-    )
-
-
-def _provider_name(bundle: Bundle, name: str) -> str:
-    """Returns the connection that answers for a bundle; a set, having no model, names its own."""
-    model = bundle.body.get("model")
-    return str(model.get("provider", name)) if isinstance(model, dict) else name
-
-
-def _connection(config: "Config", wanted: str) -> "Connection":
-    from llmvc.files.config import Connection  # noqa: PLC0415 (with YAML, when it is needed)
-
-    if wanted in config.providers:
-        return config.providers[wanted]
-    if wanted == "openai":
-        return Connection("openai", "openai", {})
-    known = ", ".join(sorted(config.providers)) or "none"
-    raise ConfigError(
-        f"provider {wanted!r} is not in .llmvc/config.yaml",
-        hint=f"known: {known}; add it under providers, with its kind",
-    )
-
-
-def _parts(
-    ws: Workspace, bundle: Bundle, at_hand: Mapping[Digest, bytes]
-) -> Mapping[Digest, bytes]:
-    """Returns a bundle's assets, and the members of a set with theirs."""
-
-    def read(wanted: Digest) -> bytes:
-        data = at_hand[wanted] if wanted in at_hand else ws.repo.versions.read(wanted)
-        if data is None:
-            raise NotFoundError(
-                f"{digest.short(wanted)}, a part of {digest.short(bundle.digest)}, "
-                "is not in this clone",
-                hint="run llmvc fetch; members of a set are to be committed first",
-            )
-        return data
-
-    return parts(bundle, read).data
-
-
-def _texts(bundle: Bundle, needed: Mapping[Digest, bytes]) -> dict[str, str]:
-    """Returns the texts of a bundle's assets by path; binary ones are left out."""
-    listed = bundle.body.get("assets")
-    texts: dict[str, str] = {}
-    for path, wanted in listed.items() if isinstance(listed, dict) else ():
-        data = needed[digest.parse(wanted)]
-        if b"\0" not in data:
-            texts[path] = data.decode("utf-8", errors="replace")
-    return texts
-
-
 def store_report(ws: Workspace, comparison: Comparison, report: Report) -> None:
     """Puts a report, and all it names, into the store."""
     candidate, loaded = comparison.candidate, comparison.suite
@@ -338,6 +369,10 @@ def store_report(ws: Workspace, comparison: Comparison, report: Report) -> None:
     held += [loaded.suite.to_bytes(), *(item.to_bytes() for item in loaded.datasets)]
     if comparison.baseline is not None:
         held.append(comparison.baseline.data)
+    if loaded.judges:
+        from llmvc.app.calibrating import held as parts_of  # noqa: PLC0415 (few suites have judges)
+
+        held += [data for one in loaded.judges for data in parts_of(ws, ws.judges[one])]
     file_report(ws, comparison.question, report, held)
 
 

@@ -8,14 +8,15 @@ from llmvc.app import evidence, revisions
 from llmvc.app.evidence import Question
 from llmvc.app.workspace import Workspace
 from llmvc.core import digest
-from llmvc.core.report import Report, Verdict
+from llmvc.core.estimate import Verdict
+from llmvc.core.report import Report
 from llmvc.core.suite import Suite
 from llmvc.errors import IntegrityError, NotFoundError
 from llmvc.gate import level
 from llmvc.gate.level import Standing
 
 if TYPE_CHECKING:
-    from llmvc.evals.runner import RunResult
+    from llmvc.evals.progress import RunResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def gate(ws: Workspace, prefix: str, *, recompute: bool = False) -> Measured:
     if recompute:
         _check_estimates(report, suite)
     where = evidence.standing(report, reports, evidence.tried(ws, question))
-    verdict = evidence.judge(report, suite, where)
+    verdict = evidence.judge(ws, report, suite, where)
     return Measured(report, evidence.as_part(report, verdict, reports))
 
 
@@ -83,7 +84,7 @@ def _check_estimates(report: Report, suite: Suite) -> None:
     from llmvc.evals.estimates import Design  # noqa: PLC0415 (loads numpy)
     from llmvc.evals.summary import summarize  # noqa: PLC0415
 
-    design = Design(report.alpha, report.seed, report.planned)
+    design = Design(report.alpha, report.seed, report.planned, judges=report.judges)
     derived = {item.metric: asdict(item) for item in summarize(report.cases, suite, design)}
     for stored in report.estimates:
         undefined = stored.reason is not None

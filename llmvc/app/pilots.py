@@ -19,7 +19,7 @@ from llmvc.core.suite import Suite
 from llmvc.errors import NotFoundError
 
 if TYPE_CHECKING:
-    from llmvc.core.report import Estimate
+    from llmvc.core.estimate import Estimate
     from llmvc.evals.pilot import Pilot
 
 # A canonical report has one top-level time of this name, and no string can hold these quotes.

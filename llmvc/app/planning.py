@@ -8,8 +8,8 @@ from llmvc.app import evidence, pilots, revisions
 from llmvc.app.evidence import Question
 from llmvc.app.measuring import default_environment, served_bundle
 from llmvc.app.workspace import Workspace
+from llmvc.core.estimate import Estimate
 from llmvc.core.metric import Metric
-from llmvc.core.report import Estimate
 from llmvc.core.suite import Suite
 from llmvc.errors import UsageError
 

@@ -14,7 +14,8 @@ from llmvc.app.hooks import Changed
 from llmvc.app.job import Choices, Comparison, OnProgress
 from llmvc.app.judging import Measured
 from llmvc.app.workspace import Workspace
-from llmvc.core.report import Report, Verdict
+from llmvc.core.estimate import Verdict
+from llmvc.core.report import Report
 from llmvc.errors import ConfigError, LlmvcError
 from llmvc.evals.budget import dollars
 from llmvc.files.manifest import find_manifests

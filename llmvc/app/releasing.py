@@ -4,21 +4,24 @@ Every move is one commit on the environment's ref, made by compare-and-swap from
 judged: whoever comes second is told who won.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from llmvc.app import evidence, revisions
+from llmvc.app import appointing, evidence, revisions
 from llmvc.app.appending import Moved, Place, append
 from llmvc.app.evidence import Question
 from llmvc.app.revisions import Resolved
 from llmvc.app.workspace import Workspace
 from llmvc.core import digest, release
+from llmvc.core.estimate import Verdict
 from llmvc.core.policy import Policy
 from llmvc.core.release import Move
-from llmvc.core.report import Report, Verdict
+from llmvc.core.report import Report
 from llmvc.core.suite import Suite
 from llmvc.core.version import Source, Version
 from llmvc.errors import ConfigError, Inconclusive, UsageError
+from llmvc.store.chain import CALIBRATION, REPORT
 
 if TYPE_CHECKING:
     from llmvc.files.suite import LoadedSuite
@@ -54,6 +57,8 @@ def promote(
 ) -> Moved:
     """Lets an environment serve a version that passed against what it serves now.
 
+    A judge has no report to pass: it is released on its calibration (ADR 0018).
+
     Args:
         ws: the workspace.
         revision: a committed version; a bare name is the working tree, which must equal one.
@@ -74,17 +79,6 @@ def promote(
     if place.tip is not None and place.serving == candidate.bundle.digest:
         return Moved(place.tip.release, written=False)
     _check_again(place, candidate, exceptions)
-    loaded = ws.suite_of(candidate.name, suite)
-    note = _check_suite(ws, place, loaded, exceptions.accept_suite)
-    current = place.serving
-    question = Question(candidate.name, candidate.bundle.digest, current, loaded.suite.digest)
-    report, verdict, proven = _evidence(ws, question, loaded.suite, policy, exceptions)
-    golden = evidence.golden(question, loaded.suite)
-    known = evidence.flagged(report, loaded.suite)
-    if golden is not None:
-        other, _, also = _evidence(ws, golden, loaded.suite, policy, exceptions)
-        proven, known = proven and also, known | evidence.flagged(other, loaded.suite)
-    _check_cleared(exceptions.clear_severe, known)
     baseline = revisions.released_bundle(place.chain, place.tip) if place.tip else None
     move = Move(
         kind=release.kind_of_promotion(baseline, candidate.bundle),
@@ -94,15 +88,55 @@ def promote(
         time=ws.time,
         actor=ws.actor,
         reason=_reason(exceptions),
-        suite=loaded.suite.digest,
-        report=report.digest,
-        proven=proven,
+        proven=True,
     )
-    blobs = {"suite.json": loaded.suite.to_bytes(), "report.json": report.data_bytes}
+    if candidate.bundle.kind == "judge":
+        made = appointing.vouch(ws, place, candidate)
+        on = _Grounds(replace(move, report=made.digest), {CALIBRATION: made.to_bytes()})
+    else:
+        on = _measured(
+            ws, place, candidate, move, policy=policy, exceptions=exceptions, suite=suite
+        )
     moved = append(
-        ws, place, move, candidate, policy=policy.to_bytes(), blobs=blobs, dry_run=dry_run
+        ws, place, on.move, candidate, policy=policy.to_bytes(), blobs=on.blobs, dry_run=dry_run
     )
-    return replace(moved, suite_note=note, verdict=verdict)
+    return replace(moved, suite_note=on.note, verdict=on.verdict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Grounds:
+    """What a promotion rests on: its record, what lies beside it, and what a person should know."""
+
+    move: Move
+    blobs: Mapping[str, bytes]
+    note: str = ""
+    verdict: Verdict | None = None
+
+
+def _measured(
+    ws: Workspace,
+    place: Place,
+    candidate: Resolved,
+    move: Move,
+    *,
+    policy: Policy,
+    exceptions: Exceptions,
+    suite: str | None,
+) -> _Grounds:
+    """Returns the grounds of a bundle that its suite measured against what is served."""
+    loaded = ws.suite_of(candidate.name, suite)
+    note = _check_suite(ws, place, loaded, exceptions.accept_suite)
+    question = Question(candidate.name, move.to, place.serving, loaded.suite.digest)
+    report, verdict, proven = _evidence(ws, question, loaded.suite, policy, exceptions)
+    golden = evidence.golden(question, loaded.suite)
+    known = evidence.flagged(report, loaded.suite)
+    if golden is not None:
+        other, _, also = _evidence(ws, golden, loaded.suite, policy, exceptions)
+        proven, known = proven and also, known | evidence.flagged(other, loaded.suite)
+    _check_cleared(exceptions.clear_severe, known)
+    on = replace(move, suite=loaded.suite.digest, report=report.digest, proven=proven)
+    blobs = {"suite.json": loaded.suite.to_bytes(), REPORT: report.data_bytes}
+    return _Grounds(on, blobs, note, verdict)
 
 
 def adopt(ws: Workspace, revision: str, env: str, *, reason: str, dry_run: bool = False) -> Moved:

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Final
 from llmvc.app import evidence, revisions
 from llmvc.app.evidence import Question
 from llmvc.app.workspace import Workspace
-from llmvc.core import digest
+from llmvc.core import digest, variants
+from llmvc.core.bundle import Bundle
 from llmvc.core.digest import Digest
+from llmvc.core.estimate import Verdict
 from llmvc.core.release import Release
-from llmvc.core.report import TYPE, Report, Verdict
+from llmvc.core.report import TYPE, Report
 from llmvc.core.suite import Suite
 from llmvc.errors import Inconclusive, NotFoundError
 from llmvc.evals.changes import Changes, changes
@@ -91,6 +93,7 @@ def read(
     latest = _latest(known)
     if latest.digest != report.digest:
         notes.append(f"superseded by report {digest.short(latest.digest)}")
+    notes += _as_written(ws, report, rules)
     found = None
     if outputs:
         found, missing = _outputs(ws, changed, listed)
@@ -102,13 +105,22 @@ def read(
     return Reading(
         report=report,
         suite=rules,
-        verdict=evidence.as_part(report, evidence.judge(report, rules, standing), known),
+        verdict=evidence.as_part(report, evidence.judge(ws, report, rules, standing), known),
         standing=standing,
         changes=changed,
         listed=listed,
         outputs=found,
         notes=tuple(notes),
     )
+
+
+def _as_written(ws: Workspace, report: Report, suite: Suite) -> list[str]:
+    """Says which of the suite's variants left the candidate as it is."""
+    data = ws.repo.versions.read(report.candidate)
+    if not suite.variants or data is None:
+        return []
+    left = variants.unchanged(Bundle.from_bytes(data), suite.variants)
+    return [f"variants that found nothing to change: {', '.join(left)}"] if left else []
 
 
 def _named(ws: Workspace, name: str | None, env: str | None, suite: str | None) -> Report:

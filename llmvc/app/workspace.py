@@ -2,7 +2,7 @@
 
 - Opening it reads nothing; each part is read once, when a verb needs it, so that a rollback never
   pays for YAML and never fails on a broken config file.
-- Clock and environment are handed in.
+- Clock, environment and what tells the person at work something are handed in.
 """
 
 import os
@@ -20,6 +20,7 @@ from llmvc.store.refs import is_ancestor
 from llmvc.store.repository import Repository
 
 if TYPE_CHECKING:
+    from llmvc.app.revisions import Resolved
     from llmvc.files.config import Config
     from llmvc.files.manifest import Manifest
     from llmvc.files.suite import LoadedSuite
@@ -40,22 +41,32 @@ class Workspace:
         now: the clock.
         environ: environment variables, for keys and LLMVC_ACTOR.
         named_actor: who is at work, if the command line says so.
+        tell: says something to who is at work, before it takes a while.
+        judges: the judges that suites have named so far, as they were resolved.
     """
 
     repo: Repository
     now: Callable[[], datetime] = utc_now
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     named_actor: str | None = None
+    tell: Callable[[str], None] = lambda _: None
+    judges: dict[Digest, "Resolved"] = field(default_factory=dict[Digest, "Resolved"])
 
     @classmethod
-    def open(cls, start: Path | None = None, *, actor: str | None = None) -> "Workspace":
+    def open(
+        cls,
+        start: Path | None = None,
+        *,
+        actor: str | None = None,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> "Workspace":
         """Opens the repository around a folder; the current one by default.
 
         Raises:
             ConfigError: there is none, or the current folder was removed.
         """
         try:
-            return cls(Repository.open(start), named_actor=actor)
+            return cls(Repository.open(start), named_actor=actor, tell=tell)
         except FileNotFoundError as err:
             raise ConfigError("the current folder is gone", hint="cd to one that is there") from err
 
@@ -192,12 +203,14 @@ class Workspace:
             path: the suite file; None if the configuration finds exactly one for the bundle.
             files: where to read from; the working tree by default.
         """
+        from llmvc.app.judges import resolver  # noqa: PLC0415 (it reads revisions by a workspace)
         from llmvc.files.config import load_config  # noqa: PLC0415
         from llmvc.files.suite import find_suites, load_suite  # noqa: PLC0415
 
         source = files or self.files
+        judge = resolver(self, files)
         if path is not None:
-            return load_suite(source, self._inside(path))
+            return load_suite(source, self._inside(path), resolve_judge=judge)
         config = load_config(source) if files else self.config
         found = find_suites(source, config).get(bundle, [])
         if not found:
@@ -210,7 +223,7 @@ class Workspace:
             raise UsageError(
                 f"{bundle} has {len(found)} suites", hint=f"--suite {found[0]}, for one"
             )
-        return load_suite(source, found[0])
+        return load_suite(source, found[0], resolve_judge=judge)
 
     def _inside(self, path: str) -> str:
         """Returns a path that the user typed, relative to the repository's root."""

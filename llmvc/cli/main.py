@@ -9,13 +9,13 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 from typing import Final
 
 import click
 
 from llmvc import __version__
 from llmvc.cli import output
+from llmvc.cli.table import Table
 from llmvc.errors import LlmvcError
 
 # Name -> (module, one-line help), in the order of a day's work.
@@ -36,6 +36,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "eval": ("eval", "Measures a version against what an environment serves."),
     "gate": ("gate", "Judges a stored report again, or two result files of any harness."),
     "report": ("report", "Shows a report for reading: text, Markdown, JSON or HTML."),
+    "judge": ("judge", "Calibrates, checks and moves the judges that grade outputs."),
     "aa": ("aa", "Tests the gate on itself, with runs of one bundle."),
     "promote": ("promote", "Lets an environment serve a version that passed."),
     "migrate": ("migrate", "Moves a bundle to another model, measured."),
@@ -45,33 +46,19 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "push": ("push", "Pushes versions, evidence and releases."),
     "fetch": ("fetch", "Fetches versions, evidence and releases."),
     "fsck": ("fsck", "Proves that everything stored is what its digest says."),
+    "local": ("local", "Fetches and serves a small real model on this machine."),
     "textconv": ("textconv", "Renders a manifest in canonical order (Git calls this)."),
 }
 HIDDEN: Final = frozenset({"textconv"})
 
 
-class Commands(click.Group):
-    """The group that imports a command only when it is called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        """Returns the visible names in the table's order."""
-        return [name for name in COMMANDS if name not in HIDDEN]
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """Imports one command."""
-        if cmd_name not in COMMANDS:
-            return None
-        module = import_module(f"llmvc.cli.commands.{COMMANDS[cmd_name][0]}")
-        command: click.Command = module.command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Writes the table without importing anything."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, COMMANDS[name][1]) for name in self.list_commands(ctx)])
-
-
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Table,
+    table=COMMANDS,
+    package="llmvc.cli.commands",
+    hidden=HIDDEN,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, "--version", message="llmvc %(version)s")
 @click.option("-C", "folder", metavar="DIR", help="Run as if started in DIR.")
 @click.option("-q", "--quiet", is_flag=True, help="Print data only, no talk.")
@@ -111,11 +98,7 @@ def run(arguments: Sequence[str]) -> int:  # noqa: PLR0911 (one return a kind of
         out.talk(err.format_message())
         return 2
     except click.UsageError as err:
-        usage = (
-            f"try llmvc {err.ctx.info_name} --help"
-            if err.ctx and err.ctx.parent
-            else "try llmvc --help"
-        )
+        usage = f"try {err.ctx.command_path if err.ctx else 'llmvc'} --help"
         return out.failure("usage", err.format_message(), usage, 2, as_json=as_json)
     except click.ClickException as err:
         return out.failure("usage", err.format_message(), "", 2, as_json=as_json)
@@ -124,9 +107,13 @@ def run(arguments: Sequence[str]) -> int:  # noqa: PLR0911 (one return a kind of
     except LlmvcError as err:
         _trace(out)
         return out.failure(err.code, str(err), err.hint, err.exit_code, as_json=as_json)
-    except SystemExit:
+    except SystemExit as err:
         # A reader such as `head` has enough: click ends with 1 then, which would read as "failed".
-        return 0
+        if type(sys.stdout).__name__.endswith("PacifyFlushWrapper"):
+            return 0
+        # The user's own code ended the process: whatever it meant, that is no pass.
+        told = f"code of the repository called sys.exit({err.code!r})"
+        return out.failure("ended", told, "let it raise instead", 4, as_json=as_json)
     except Exception as err:  # noqa: BLE001 (the one boundary)
         _trace(out)
         hint = "this is a bug in llmvc: please report it with the output of --debug"

@@ -21,11 +21,24 @@ def show(out: Output, done: "Measured", *, as_json: bool) -> None:
         out.data(views.verdict(done.report, done.verdict, colored=out.colored))
         if out.verbose:
             out.talk(views.reasons(done.report, done.verdict))
+    for note in _notes(done):
+        out.talk(f"warning: {note}")
     if done.note:
         out.talk(done.note)
     if done.golden is not None and not as_json:
         out.data("against the pinned version of the suite:")
         show(out, done.golden, as_json=False)
+
+
+def _notes(done: "Measured") -> list[str]:
+    """Returns what providers silently did otherwise than asked, each note once."""
+    arms: dict[tuple[str, str], list[str]] = {}
+    for seen in done.report.providers if done.report is not None else ():
+        told = seen.get("notes")
+        for note in told if isinstance(told, list | tuple) else ():
+            who = arms.setdefault((str(seen.get("provider")), str(note)), [])
+            who += [arm for arm in (str(seen.get("arm")),) if arm not in who]
+    return [f"{name} ({', '.join(who)}): {note}" for (name, note), who in sorted(arms.items())]
 
 
 def exit_code(done: "Measured") -> int:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from llmvc.cli.output import current
 from llmvc.core import names
 from llmvc.errors import UsageError
 
@@ -52,7 +53,13 @@ def measuring(command: Command) -> Command:
                 "--max-usd",
                 type=click.FloatRange(min=0),
                 metavar="USD",
-                help="Stop before spending more.",
+                help="Stop before spending more on calls of the bundles.",
+            ),
+            click.option(
+                "--max-judge-usd",
+                type=click.FloatRange(min=0),
+                metavar="USD",
+                help="Stop before spending more on judges.",
             ),
             click.option(
                 "--max-seconds",
@@ -76,11 +83,38 @@ def measuring(command: Command) -> Command:
     return command
 
 
+def judging(command: Command) -> Command:
+    """Adds the options of every command that asks a judge."""
+    for option in reversed(
+        (
+            click.option(
+                "--max-judge-usd",
+                "max_usd",
+                type=click.FloatRange(min=0),
+                metavar="USD",
+                help="Stop before spending more on votes.",
+            ),
+            click.option(
+                "--concurrency",
+                type=click.IntRange(1, 512),
+                default=8,
+                show_default=True,
+                help="Answers under way at once.",
+            ),
+            click.option(
+                "--allow-unpriced", is_flag=True, help="Ask judges whose price is not known."
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
 def workspace(actor: str | None = None) -> "Workspace":
     """Opens the repository around the current folder; it is closed when the command ends."""
     from llmvc.app.workspace import Workspace  # noqa: PLC0415 (`gate` on two files has none)
 
-    opened = Workspace.open(actor=actor)
+    opened = Workspace.open(actor=actor, tell=current().talk)
     click.get_current_context().call_on_close(opened.repo.close)
     return opened
 

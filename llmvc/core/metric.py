@@ -13,12 +13,14 @@ from llmvc.core import canon, digest
 from llmvc.core.digest import Digest
 from llmvc.errors import FormatError
 
-MetricKind = Literal["severe", "score", "cost", "latency"]
+MetricKind = Literal["severe", "score", "cost", "tokens", "latency", "context"]
 ScoreTest = Literal["el-score", "el-ratio"]
+Timed = Literal["total", "first-token"]
 
-KINDS: Final[tuple[MetricKind, ...]] = ("severe", "score", "cost", "latency")
+KINDS: Final[tuple[MetricKind, ...]] = ("severe", "score", "cost", "tokens", "latency", "context")
 """In the order in which a verdict speaks of them."""
 TESTS: Final[tuple[ScoreTest, ...]] = ("el-score", "el-ratio")
+TIMED: Final[tuple[Timed, ...]] = ("total", "first-token")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +89,16 @@ class Metric:
 
     Attributes:
         name: unique in the suite.
-        kind: `score` (more is better), `severe` (cases with a severe failure), `cost` (USD) or
-            `latency` (seconds).
-        scorers: names of the scorers whose weighted mean it is; empty for cost and latency. A run
-            is a severe failure if one of the scorers of a `severe` metric is below one half.
+        kind: `score` (more is better), `severe` (cases with a severe failure), `cost` (USD),
+            `tokens` (input and output), `latency` (seconds) or `context` (share of the window).
+        scorers: names of the scorers whose weighted mean it is; none for what is counted or timed.
+            A run is a severe failure if one of a `severe` metric's scorers is below one half.
         margin: for scores, the largest drop that may pass, absolute, in (0, span of the scale).
-        limit: for cost and latency, the largest allowed ratio to the baseline, above 1.
+        limit: for cost, tokens and latency, the largest allowed ratio to the baseline, above 1.
         floor: for scores, what a first release must reach.
         ceiling_usd: for cost, the mean USD a case that a first release must stay below.
+        ceiling: for tokens, the mean number a case that a first release must stay below; for
+            context, the share in (0, 1] that the quantile of any release must stay below.
         gate: whether it decides; a metric that does not is only watched.
         scale: the declared range of a score, such as (1, 5) for a rubric.
         test: the test of a score.
@@ -103,7 +107,10 @@ class Metric:
         must_pass: tags of the cases that every run of the candidate must pass.
         severity: how many cases may fall far; None for no such rule.
         budget: for `severe`, the largest share of cases that may pass.
-        quantile: for latency, which quantile is compared.
+        quantile: for latency and context, which quantile counts.
+        of: for latency, the time to the whole answer or to its first token.
+        used: only cases that use so many percent of the context window count, from the first number
+            to below the second; None for all cases.
         meant: why a limit allows an increase, declared before it is measured.
     """
 
@@ -123,12 +130,30 @@ class Metric:
     severity: Severity | None = None
     budget: float | None = None
     quantile: float = 0.5
+    of: Timed = "total"
+    used: tuple[int, int] | None = None
+    ceiling: float | None = None
     meant: str | None = None
 
     @property
     def span(self) -> float:
         """The width of the scale: what a score of 1 is worth in the metric's units."""
         return self.scale[1] - self.scale[0]
+
+    @property
+    def alone(self) -> bool:
+        """Whether it is held against its ceiling, whatever the baseline does."""
+        return self.kind == "context"
+
+    def rule(self, *, has_baseline: bool) -> float | None:
+        """Returns the number that it is held against; None if the suite sets none."""
+        if self.kind == "severe":
+            return self.budget
+        if self.kind == "score":
+            return self.margin if has_baseline else self.floor
+        if has_baseline and not self.alone:
+            return self.limit
+        return self.ceiling_usd if self.kind == "cost" else self.ceiling
 
     def to_dict(self) -> dict[str, canon.Json]:
         """Returns the JSON form."""
@@ -140,6 +165,7 @@ class Metric:
             "limit": self.limit,
             "floor": self.floor,
             "ceiling_usd": self.ceiling_usd,
+            "ceiling": self.ceiling,
             "gate": self.gate,
             "scale": list(self.scale),
             "test": self.test,
@@ -151,6 +177,8 @@ class Metric:
             else {"drop": self.severity.drop, "cases": self.severity.cases},
             "budget": self.budget,
             "quantile": self.quantile,
+            "of": self.of,
+            "used": None if self.used is None else list(self.used),
             "meant": self.meant,
         }
 
@@ -178,6 +206,7 @@ class Metric:
             limit=number(value.get("limit")),
             floor=number(value.get("floor")),
             ceiling_usd=number(value.get("ceiling_usd")),
+            ceiling=number(value.get("ceiling")),
             gate=bool(value.get("gate")),
             scale=(low, high),
             test=test,
@@ -187,6 +216,8 @@ class Metric:
             severity=_severity(severity),
             budget=number(value.get("budget")),
             quantile=number(quantile) or 0.5,
+            of="first-token" if value.get("of") == "first-token" else "total",
+            used=_used(value.get("used")),
             meant=_text(value.get("meant")),
         )
 
@@ -208,6 +239,11 @@ def _severity(value: canon.Json) -> Severity | None:
         return None
     cases = value.get("cases")
     return Severity(number(value.get("drop")) or 1.0, cases if isinstance(cases, int) else 0)
+
+
+def _used(value: canon.Json) -> tuple[int, int] | None:
+    ends = [end for end in _list(value) if isinstance(end, int)]
+    return (ends[0], ends[1]) if len(ends) == 2 else None
 
 
 def _list(value: canon.Json) -> list[canon.Json]:

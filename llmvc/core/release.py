@@ -5,7 +5,8 @@ A chain is a line of `release/1` records, oldest first. A record is right only i
 - `seq` is its parent's plus one, or 1 at the root; `previous` is the digest of its parent's bytes;
 - `bundle` and `env` never change along a chain, and `from` is what the parent served (`to`);
 - a rollback names as `target` an earlier release that served the digest it returns to;
-- adopt, rollback and override keep the parent's suite; promote and migrate name their report;
+- adopt, rollback and override keep the parent's suite; promote and migrate name their evidence:
+  suite and report, or for a judge its calibration as `report`, and no suite (ADR 0018);
 - `proven` is the target's on a rollback, and true of others only with evidence;
 - `rolled_back` is the parent's set, plus `from` on a rollback, minus what is served now.
 
@@ -133,7 +134,7 @@ class Move:
         to: digest to serve.
         policy: digest of the policy in force.
         suite: digest of the suite measured by; ignored by kinds that keep the parent's.
-        report: digest of the evidence; None for kinds that need none.
+        report: digest of the evidence, for a judge its calibration; None for kinds that need none.
         target: the release returned to, for a rollback.
         proven: whether passing evidence stands behind `to`.
         dropped: further digests that a rollback of a set marks as rolled back.
@@ -257,8 +258,10 @@ def _check_next(release: Release, before: dict[Digest, Release]) -> None:
     for member, (found, right) in expected.items():
         if found != right:
             raise IntegrityError(f"{name}: {member} is {found}, its parent says {right}")
-    if release.kind in MEASURED and (release.report is None or release.suite is None):
-        raise IntegrityError(f"{name}: a {release.kind} carries no report or suite")
+    if release.kind in MEASURED and release.report is None:
+        raise IntegrityError(f"{name}: a {release.kind} carries no report")
+    if release.suite is None and parent is not None and parent.suite is not None:
+        raise IntegrityError(f"{name}: a {release.kind} drops the suite in force")
     if release.kind not in MEASURED and release.suite != (parent.suite if parent else None):
         raise IntegrityError(f"{name}: a {release.kind} changes the suite in force")
     _check_proof(release, before.get(release.target) if release.target else None, name)

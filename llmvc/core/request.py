@@ -2,14 +2,18 @@
 
 - A request is a pure function of (bundle, variables, asset texts): the same inputs give the same
   bytes, so that its digest can key recordings and the run cache.
+- What does not fit the bundle's own window is left out here, if the bundle says so, so that the
+  digest is that of what is sent.
 - It carries the bundle's own seed; each call sends one derived from it, see `call_seed`.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from llmvc.core import canon, digest, template
+from llmvc.core import canon, context, digest, template
 from llmvc.core.bundle import Bundle
+from llmvc.core.context import Part
 from llmvc.errors import FormatError
 
 TYPE: Final = "request/1"
@@ -29,17 +33,46 @@ PASSED: Final = (
 APPLICATION_ONLY: Final = ("retrieval", "guardrails", "post")
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A request and what was done to make it fit.
+
+    Attributes:
+        request: the `request/1` object.
+        dropped: how many turns and examples were left out.
+        size: about how many tokens it has; None where the bundle truncates nothing.
+    """
+
+    request: dict[str, canon.Json]
+    dropped: int = 0
+    size: int | None = None
+
+
 def build(
     bundle: Bundle,
     variables: Mapping[str, canon.Json],
     assets: Mapping[str, str] | None = None,
+    count: context.Count | None = None,
 ) -> dict[str, canon.Json]:
-    """Returns the `request/1` object for one case.
+    """Returns the `request/1` object for one case; see `make`."""
+    return make(bundle, variables, assets, count).request
+
+
+def make(
+    bundle: Bundle,
+    variables: Mapping[str, canon.Json],
+    assets: Mapping[str, str] | None = None,
+    count: context.Count | None = None,
+) -> Made:
+    """Returns the request for one case, truncated where the bundle says so.
+
+    Examples and the turns of the case's conversation stand before the bundle's last user message.
 
     Args:
         bundle: a bundle of kind `app` or `judge`.
         variables: the case's variables; defaults of the bundle's `variables` schema fill gaps.
         assets: texts of the listed assets, for jinja2 includes.
+        count: counts the tokens of a text; None for the estimate of `context`.
 
     Raises:
         FormatError: a template cannot be rendered with these variables.
@@ -50,15 +83,26 @@ def build(
     if not isinstance(messages, Sequence) or isinstance(messages, str) or not messages:
         raise FormatError("the bundle has no messages", hint="add messages to its manifest")
     rendered = [_message(message, values, assets) for message in messages]
-    shots = _few_shot(body.get("few_shot"), messages, values, assets)
     last_user = max(
         (at for at, message in enumerate(rendered) if message["role"] == "user"),
         default=len(rendered),
     )
-    request: dict[str, canon.Json] = {"llmvc": TYPE}
-    request["messages"] = [*rendered[:last_user], *shots, *rendered[last_user:]]
-    request.update({name: body[name] for name in PASSED if name in body})
-    return request
+    parts = (
+        Part(tuple(rendered[:last_user])),
+        *_few_shot(body.get("few_shot"), messages, values, assets),
+        *context.history(bundle, values),
+        Part(tuple(rendered[last_user:])),
+    )
+    passed = {name: body[name] for name in PASSED if name in body}
+    limit = context.limit_of(bundle)
+    kept = parts
+    if limit.policy == "drop_oldest" and limit.most is not None:
+        beside = context.beside(passed, count)
+        kept = context.fit(parts, limit.most, beside=beside, order=limit.order, count=count)
+    sent: list[canon.Json] = [message for part in kept for message in part.messages]
+    request: dict[str, canon.Json] = {"llmvc": TYPE, "messages": sent, **passed}
+    size = context.size(request, count) if limit.policy == "drop_oldest" else None
+    return Made(request, len(parts) - len(kept), size)
 
 
 def call_seed(seed: int | None, case_id: str, run: int) -> int | None:
@@ -128,7 +172,7 @@ def _few_shot(
     messages: Sequence[canon.Json],
     values: Mapping[str, canon.Json],
     assets: Mapping[str, str] | None,
-) -> list[dict[str, canon.Json]]:
+) -> list[Part]:
     """Returns the examples as pairs of a user and an assistant message.
 
     Each example renders the bundle's last user message with its own variables.
@@ -142,13 +186,12 @@ def _few_shot(
     ]
     if not users:
         raise FormatError("few_shot needs a user message to show examples with")
-    shown: list[dict[str, canon.Json]] = []
+    shown: list[Part] = []
     for example in selected(few_shot):
         own = example.get("vars")
-        shown.append(
-            _message(users[-1], {**values, **(own if isinstance(own, Mapping) else {})}, assets)
-        )
-        shown.append({"role": "assistant", "content": example["output"]})
+        asked = {**values, **(own if isinstance(own, Mapping) else {})}
+        reply = {"role": "assistant", "content": example["output"]}
+        shown.append(Part((_message(users[-1], asked, assets), reply), "few_shot"))
     return shown
 
 

@@ -148,6 +148,8 @@ class Suite:
         golden: a pinned version that a release is compared with too, so that allowed losses
             cannot add up unseen; None for no such version.
         candidates: how many candidates may be tried on one baseline at the full alpha.
+        variants: spellings of the prompt that mean the same, of `core.variants`; run r is made with
+            number r modulo (their count + 1), 0 being the prompt as written.
         beyond: what more of them meet: `divide` divides alpha, `new-cases` asks for new cases.
     """
 
@@ -162,6 +164,7 @@ class Suite:
     golden: Digest | None = None
     candidates: int = 10
     beyond: Beyond = "divide"
+    variants: tuple[str, ...] = ()
 
     def to_bytes(self) -> bytes:
         """Returns the canonical `suite/1` bytes."""
@@ -179,6 +182,7 @@ class Suite:
                 "golden": self.golden,
                 "candidates": self.candidates,
                 "beyond": self.beyond,
+                "variants": list(self.variants),
             }
         )
 
@@ -197,6 +201,7 @@ class Suite:
         body = canon.decode_object(data, TYPE)
         datasets, scorers, metrics = body.get("datasets"), body.get("scorers"), body.get("metrics")
         judges, golden, beyond = body.get("judges"), body.get("golden"), body.get("beyond")
+        variants = body.get("variants")
         runs, age, candidates = body.get("runs"), body.get("max_age_s"), body.get("candidates")
         if not (
             isinstance(datasets, list) and isinstance(scorers, list) and isinstance(metrics, list)
@@ -219,6 +224,7 @@ class Suite:
             golden=None if golden is None else digest.parse(golden),
             candidates=candidates,
             beyond="new-cases" if beyond == "new-cases" else "divide",
+            variants=tuple(str(one) for one in variants) if isinstance(variants, list) else (),
         )
 
 

@@ -9,6 +9,15 @@ from llmvc.core.digest import Digest
 
 TYPE: Final = "version/1"
 REPORT: Final = "report/1"
+LABELS: Final = "labels/1"
+_NAMED: Final[Mapping[str, tuple[str, ...]]] = {
+    TYPE: ("bundle",),
+    "calibration/1": ("judge",),
+    "check/1": ("judge",),
+    "tombstone/1": ("of",),
+    "shift/1": ("old", "new"),
+}
+"""Types that are filed under the digests that they name -> the members that name them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,14 +127,15 @@ def keys_of(body: Mapping[str, canon.Json]) -> frozenset[Digest] | None:
         body: the decoded object.
 
     Raises:
-        FormatError: a report or version does not say what it is about.
+        FormatError: it does not say what it is about.
     """
-    if body.get("llmvc") == TYPE:
-        return frozenset((digest.parse(body.get("bundle")),))
-    if body.get("llmvc") != REPORT:
+    kind = str(body.get("llmvc"))
+    if kind in _NAMED:
+        return frozenset(digest.parse(body.get(member)) for member in _NAMED[kind])
+    if kind not in (REPORT, LABELS):
         return None
     served = body.get("baseline")
     baseline = None if served is None else digest.parse(served)
     suite = digest.parse(body.get("suite"))
-    candidate = digest.parse(body.get("candidate"))
-    return frozenset((question_key(candidate, baseline, suite), contest_key(baseline, suite)))
+    question = question_key(digest.parse(body.get("candidate")), baseline, suite)
+    return frozenset((question,) if kind == LABELS else (question, contest_key(baseline, suite)))

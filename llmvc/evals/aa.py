@@ -15,8 +15,9 @@ from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
+from llmvc.core.estimate import Estimate, Verdict
 from llmvc.core.metric import Metric
-from llmvc.core.report import CaseRuns, Estimate, Run, Verdict
+from llmvc.core.report import CaseRuns, Run
 from llmvc.core.suite import Looks, Suite
 from llmvc.errors import Inconclusive
 from llmvc.evals import table
@@ -365,7 +366,9 @@ def _tested(suite: Suite) -> Suite:
             "no gating metric of the suite has a margin or a cost limit: nothing to be tested",
             hint="give the suite a metric with a margin",
         )
-    return replace(suite, metrics=metrics, looks=Looks(suite.looks.by))
+    # It is the gate that is tested: scores are taken as given, whether or not a judge gave them.
+    scorers = tuple(replace(scorer, type="given") for scorer in suite.scorers)
+    return replace(suite, metrics=metrics, scorers=scorers, looks=Looks(suite.looks.by))
 
 
 def _rate(found: Iterable[bool]) -> Rate:

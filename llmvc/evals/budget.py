@@ -10,6 +10,7 @@ from typing import Final
 
 from llmvc.core import canon
 from llmvc.core.metric import number
+from llmvc.core.plural import count
 from llmvc.errors import ConfigError, ProviderError
 from llmvc.evals.plan import Arm, ArmCase, Plan
 from llmvc.evals.prices import FREE, Price, Prices
@@ -33,12 +34,14 @@ class Limits:
         max_usd: what new calls may cost; None for no limit.
         max_seconds: how long they may take; None for no limit.
         allow_unpriced: whether calls of unknown price may be made.
+        max_judge_usd: what new calls of judges may cost; None for no limit.
     """
 
     concurrency: int = 8
     max_usd: float | None = None
     max_seconds: float | None = None
     allow_unpriced: bool = False
+    max_judge_usd: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,8 @@ def check_priced(arms: Sequence[Arm], prices: Prices) -> None:
         ProviderError: a model is not in the table, or the bundle asks for several choices.
     """
     for arm in arms:
-        if arm.provider.kind in ("openai", "recorded") and price_of(arm, prices) is None:
+        by_usage = arm.provider.kind in ("openai", "anthropic", "recorded")
+        if by_usage and price_of(arm, prices) is None:
             raise unpriced(arm)
 
 
@@ -158,23 +162,30 @@ class Budget:
     def __init__(self, max_usd: float | None) -> None:
         self._max_usd = max_usd
         self._promised = 0.0
-        self._settled = 0
+        self._under_way = self._settled = 0
         self.spent = 0.0
 
     def share(self, expected: float) -> float:
         """Returns what a call may cost: as expected, or as the calls so far if they cost more."""
         return max(expected, self.spent / self._settled) if self._settled else expected
 
-    def admit(self, expected: float) -> str | None:
-        """Sets aside what a call will cost; returns why it may not start, or None."""
-        if self._max_usd is not None and self.spent + self._promised + expected > self._max_usd:
-            return f"{dollars(self.spent)} of {dollars(self._max_usd)} are spent"
+    def admit(self, expected: float, calls: int = 1) -> str | None:
+        """Sets aside what calls will cost; returns why they may not start, or None.
+
+        Those under way may have been promised too little, before anyone knew what a call costs.
+        """
+        promised = max(self._promised, self._under_way * self.share(0.0))
+        if self._max_usd is not None and self.spent + promised + expected > self._max_usd:
+            waiting = f", {count(self._under_way, 'call')} under way" if self._under_way else ""
+            return f"{dollars(self.spent)} of {dollars(self._max_usd)} are spent{waiting}"
         self._promised += expected
+        self._under_way += calls
         return None
 
     def settle(self, expected: float, actual: float | None) -> None:
-        """Replaces what was set aside by what the call cost, if that is known."""
+        """Replaces what was set aside for a call by what it cost, if that is known."""
         self._promised -= expected
+        self._under_way -= 1
         self._settled += 1
         self.spent += expected if actual is None else actual
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from llmvc.core import canon
+from llmvc.core.estimate import Estimate
 from llmvc.core.metric import Metric
-from llmvc.core.report import Estimate
 from llmvc.evals.table import Rows, Table
 from llmvc.stats import repeats, samples
 from llmvc.stats.samples import Arm, FloatArray, Groups
@@ -21,12 +22,14 @@ class Design:
         seed: of everything random.
         planned: {"cases", "groups", "largest"} of the whole suite; empty if all of it was measured.
         describe: whether to tell what decides nothing too: one arm alone, further checks.
+        judges: what the report says of the suite's judges, labels by people included.
     """
 
     alpha: float
     seed: int = 0
     planned: Mapping[str, int] = field(default_factory=dict)
     describe: bool = True
+    judges: Mapping[str, canon.Json] = field(default_factory=dict)
 
 
 def described(
@@ -57,7 +60,7 @@ def described(
     difference = differences(candidate, baseline)
     mean, estimate = float(baseline.means.mean()), float(difference.mean())
     units = np.round(groups.units(difference), 12)
-    if metric.kind == "cost":
+    if metric.kind in ("cost", "tokens"):
         estimate_or_none = float(candidate.means.mean()) / mean if mean else None
     else:
         estimate_or_none = estimate

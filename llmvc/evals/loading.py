@@ -49,7 +49,7 @@ def load_function(path: Path, name: str) -> tuple[Callable[..., Any], Digest]:
     try:
         with _no_bytecode():
             loader.exec_module(module)
-    except Exception as err:  # foreign code may raise anything
+    except (Exception, SystemExit) as err:  # foreign code may raise anything, or call exit
         raise FormatError(
             one_line(f"{path} cannot be loaded: {type(err).__name__}: {err}")
         ) from err

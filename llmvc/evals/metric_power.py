@@ -20,6 +20,7 @@ from llmvc.gate.least import (
     in_cases,
 )
 from llmvc.stats import power as stats
+from llmvc.stats.power import RatioKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +93,13 @@ class MetricPower:
         if metric.kind == "severe":
             return stats.rare_power(int(self.units), rule, self.rate, alpha=alpha)
         var = self.variance(runs)
-        if var is None:
+        if var is None or metric.alone:
             return None
         if metric.kind == "score":
             return stats.pass_power(
                 self.units, rule / metric.span, var, alpha=alpha, test=metric.test
             )
-        return stats.limit_power(self.units, rule, var, alpha=alpha, kind=metric.kind)
+        return stats.limit_power(self.units, rule, var, alpha=alpha, kind=self.ratio)
 
     def needed(self, runs: int) -> int | None:
         """Returns how many cases give an unchanged candidate the wanted chance."""
@@ -111,14 +112,14 @@ class MetricPower:
             found = stats.cases_for_budget(rule, self.rate, **shared)
             return None if found is None else in_cases(found, self.cases, self.units)
         var = self.variance(runs)
-        if var is None:
+        if var is None or self.metric.alone:
             return None
         if self.metric.kind == "score":
             margin = rule / self.metric.span
             found = stats.cases_needed(margin, var, test=self.metric.test, **shared)
             found = max(found, self.bets(margin))
         else:
-            found = stats.cases_for_limit(rule, var, kind=self.metric.kind, **shared)
+            found = stats.cases_for_limit(rule, var, kind=self.ratio, **shared)
         return max(self.minimum(runs), in_cases(found, self.cases, self.units))
 
     def least(self, runs: int) -> int | None:
@@ -128,12 +129,14 @@ class MetricPower:
             return None
         if self.metric.kind == "severe":
             found = cases_within_budget(rule, alpha)
+        elif self.metric.alone:
+            found = 0
         elif self.metric.kind == "score":
             margin = rule / self.metric.span
             found = stats.cases_needed(margin, 0.0, alpha=alpha, test=self.metric.test)
             found = max(found, self.bets(margin))
         else:
-            found = stats.cases_for_limit(rule, 0.0, alpha=alpha, kind=self.metric.kind)
+            found = stats.cases_for_limit(rule, 0.0, alpha=alpha, kind=self.ratio)
         return max(self.minimum(runs), in_cases(found, self.cases, self.units))
 
     def smallest(self, runs: int) -> float | None:
@@ -143,12 +146,12 @@ class MetricPower:
             return None
         if metric.kind == "severe":
             return None if self.rate else 1.0 - self.alpha ** (1.0 / self.units)
-        if var is None:
+        if var is None or metric.alone:
             return None
         if metric.kind == "score":
             found = stats.smallest_margin(self.units, 1, var, 0.0, test=metric.test, **shared)
             return None if found is None else found * metric.span
-        return stats.smallest_limit(self.units, var, kind=metric.kind, **shared)
+        return stats.smallest_limit(self.units, var, kind=self.ratio, **shared)
 
     def shown(self, runs: int) -> float | None:
         """Returns the smallest drop or rise that is shown at the present cases."""
@@ -161,7 +164,7 @@ class MetricPower:
         if metric.kind == "severe" or metric.limit is None:
             return None
         return stats.detectable_ratio(
-            self.units, metric.limit, var, alpha=alpha, power=power, kind=metric.kind
+            self.units, metric.limit, var, alpha=alpha, power=power, kind=self.ratio
         )
 
     def bets(self, margin: float) -> int:
@@ -170,7 +173,7 @@ class MetricPower:
 
     def minimum(self, runs: int) -> int:
         """Returns how many cases any verdict on the metric needs."""
-        if self.metric.kind != "latency":
+        if self.metric.kind not in ("latency", "context"):
             return LEAST_CASES
         return cases_for_quantile(self.metric.quantile, runs, self.alpha)
 
@@ -185,6 +188,11 @@ class MetricPower:
         return None if self.spread is None else self.spread.at(runs)
 
     @property
+    def ratio(self) -> RatioKind:
+        """Whose test of a ratio it is: tokens vary and are tested as costs are."""
+        return "latency" if self.metric.kind == "latency" else "cost"
+
+    @property
     def shared(self) -> _Shared:
         """What every figure for the wanted chance needs."""
         return {
@@ -195,7 +203,5 @@ class MetricPower:
 
 
 def rule_of(metric: Metric) -> float | None:
-    """Returns the margin, limit or budget of a metric; None if it has none."""
-    if metric.kind == "score":
-        return metric.margin
-    return metric.budget if metric.kind == "severe" else metric.limit
+    """Returns the margin, limit, budget or ceiling of a metric; None if it has none."""
+    return metric.rule(has_baseline=True)

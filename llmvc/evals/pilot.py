@@ -15,14 +15,17 @@ from scipy.special import ndtri
 
 from llmvc.core.digest import Digest
 from llmvc.core.metric import Metric
-from llmvc.core.report import ARMS, CaseRuns, Report, Run
+from llmvc.core.report import ARMS, CaseRuns, Report
 from llmvc.core.suite import Suite
-from llmvc.evals import table
+from llmvc.evals import amounts, table
 from llmvc.evals.table import Rows, Value
 from llmvc.stats import repeats, samples
 from llmvc.stats.samples import Arm, FloatArray, Groups
 
 Source = Literal["report", "one arm", "typical"]
+
+
+_TOTALS: Final[Mapping[str, Value]] = {"cost": amounts.cost, "tokens": amounts.tokens}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ def read(report: Report, suite: Suite, *, measured_by: Suite | None = None) -> P
 
 
 def read_cases(cases: Sequence[CaseRuns], suite: Suite) -> Pilot:
-    """Returns what runs teach about the metrics of a suite, latencies apart."""
+    """Returns what runs teach about the metrics of a suite, quantiles apart."""
     spreads: dict[str, Spread] = {}
     rates: dict[str, float] = {}
     for metric in suite.metrics:
@@ -95,7 +98,7 @@ def read_cases(cases: Sequence[CaseRuns], suite: Suite) -> Pilot:
         if metric.kind == "severe":
             rate = _rate(metric, counted)
             rates.update({} if rate is None else {metric.name: rate})
-        elif metric.kind != "latency":
+        elif metric.kind not in ("latency", "context"):
             spread = _spread(metric, suite, counted)
             spreads.update({} if spread is None else {metric.name: spread})
     return Pilot(spreads, rates, _usd(cases))
@@ -109,9 +112,9 @@ def _same_scorers(metric: Metric, new: Suite, old: Suite) -> bool:
 
 
 def _spread(metric: Metric, suite: Suite, cases: Sequence[CaseRuns]) -> Spread | None:
-    """Returns the spread of a score or a cost; None where too few cases can be used."""
-    cost = metric.kind == "cost"
-    value: Value = _cost if cost else table.scoring(suite, metric)
+    """Returns the spread of a score or a total; None where too few cases can be used."""
+    cost = metric.kind in _TOTALS
+    value: Value = _TOTALS[metric.kind] if cost else table.scoring(suite, metric)
     names = ("candidate", "baseline") if any(case.baseline for case in cases) else ("candidate",)
     least = metric.pass_k or 1
     kept = [
@@ -205,10 +208,6 @@ def _usd(cases: Sequence[CaseRuns]) -> float | None:
 def _values(case: CaseRuns, arm: str, value: Value) -> list[float]:
     found = (value(run) for run in getattr(case, arm))
     return [number for number in found if number is not None]
-
-
-def _cost(run: Run) -> float | None:
-    return run.cost_usd
 
 
 def _pass_k(rows: Rows, r: int | None) -> Rows:

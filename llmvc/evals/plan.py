@@ -8,21 +8,21 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import ceil
 from pathlib import Path
 from typing import Final, Literal
 
-from llmvc.core import canon, digest, request
+from llmvc.core import canon, context, digest, request, variants
 from llmvc.core.bundle import Bundle
 from llmvc.core.digest import Digest
 from llmvc.core.suite import Case, Suite
 from llmvc.errors import ConfigError, FormatError
-from llmvc.evals import runs
+from llmvc.evals import runs, tokenizers
 from llmvc.evals.providers.base import Answer, Call, Provider
 
-ArmName = Literal["candidate", "baseline"]
+ArmName = Literal["candidate", "baseline", "judge"]
 APP: Final = "app/1"
 ANY_TIME_STEP: Final = 10
 """Cases between two looks of an eval that may stop at any time."""
@@ -33,16 +33,15 @@ _BEYOND_A_CALL: Final = (
     ("mcp", None),
     ("members", None),
     ("model", "fallback"),
-    ("context", "history"),
 )
 
 
 @dataclass(frozen=True)
 class Arm:
-    """One side of the comparison.
+    """One side of the comparison, or a judge that makes calls of its own.
 
     Attributes:
-        name: `candidate` or `baseline`.
+        name: `candidate`, `baseline` or `judge`.
         bundle: what is measured.
         provider: what answers its calls.
         assets: asset path -> text, for jinja2 includes and the application's snapshot.
@@ -104,19 +103,39 @@ class Arm:
 
 @dataclass(frozen=True, slots=True)
 class ArmCase:
-    """One case on one arm: its request and the keys of its runs."""
+    """One case on one arm: its request and the keys of its runs.
+
+    Attributes:
+        arm: the side.
+        case: the dataset's row.
+        request: as it is sent; empty where the application itself runs.
+        request_digest: what recordings are found by.
+        keys: of its runs in the run cache, by run number.
+        truncated: whether turns or examples were left out to fit the window; None for the
+            application itself.
+        size: about how many tokens the request has, where the bundle truncates.
+        respelled: the same case in the further spellings of the prompt that the suite names.
+    """
 
     arm: Arm
     case: Case
     request: Mapping[str, canon.Json]
     request_digest: Digest
     keys: tuple[Digest, ...]
+    truncated: bool | None = None
+    size: int | None = None
+    respelled: tuple["ArmCase", ...] = ()
+
+    def spelt(self, run: int) -> "ArmCase":
+        """Returns the case in the spelling that a run is made with."""
+        return (self, *self.respelled)[run % (1 + len(self.respelled))]
 
     def call(self, run: int, snapshot: Path | None) -> Call:
         """Returns the call of one run."""
+        asked = self.spelt(run)
         return Call(
-            request=self.request,
-            request_digest=self.request_digest,
+            request=asked.request,
+            request_digest=asked.request_digest,
             case=self.case,
             run=run,
             seed=request.call_seed(self.arm.seed, self.case.id, run),
@@ -161,7 +180,7 @@ class Plan:
     @property
     def size(self) -> dict[str, int]:
         """Returns the size of the suite; see `Report.planned`."""
-        groups = Counter(_unit(arms[0].case) for arms in self.cases)
+        groups = Counter(unit(arms[0].case) for arms in self.cases)
         return {"cases": len(self.cases), "groups": len(groups), "largest": max(groups.values())}
 
 
@@ -181,7 +200,7 @@ def make(arms: Sequence[Arm], cases: Sequence[Case], suite: Suite) -> Plan:
     seed = seed_of(suite, arms[0].bundle)
     order = _ordered(cases, seed)
     rows = [(case, case.digest) for case in order]
-    planned = [_planned(arm, rows, suite.runs) for arm in arms]
+    planned = [_in_spellings(arm, rows, suite) for arm in arms]
     return Plan(tuple(zip(*planned, strict=True)), suite.runs, seed, _stages(order, suite))
 
 
@@ -192,17 +211,17 @@ def _ordered(cases: Sequence[Case], seed: int) -> list[Case]:
     """
     units: dict[str, list[Case]] = {}
     for case in sorted(cases, key=lambda one: one.id):
-        units.setdefault(_unit(case), []).append(case)
+        units.setdefault(unit(case), []).append(case)
     strata: dict[tuple[str, ...], list[str]] = {}
-    for unit, members in units.items():
-        strata.setdefault(members[0].tags, []).append(unit)
+    for name, members in units.items():
+        strata.setdefault(members[0].tags, []).append(name)
     places: list[tuple[float, str]] = []
     for stratum in strata.values():
-        drawn = sorted((digest.of_bytes(f"{seed}/{unit}".encode()), unit) for unit in stratum)
-        for rank, (draw, unit) in enumerate(drawn):
+        drawn = sorted((digest.of_bytes(f"{seed}/{name}".encode()), name) for name in stratum)
+        for rank, (draw, name) in enumerate(drawn):
             shift = int(digest.hex_of(draw)[:12], 16) / 16**12
-            places.append(((rank + shift) / len(drawn), unit))
-    return [case for _, unit in sorted(places) for case in units[unit]]
+            places.append(((rank + shift) / len(drawn), name))
+    return [case for _, name in sorted(places) for case in units[name]]
 
 
 def _stages(order: Sequence[Case], suite: Suite) -> tuple[tuple[int, int], ...]:
@@ -210,7 +229,7 @@ def _stages(order: Sequence[Case], suite: Suite) -> tuple[tuple[int, int], ...]:
     looks, n, runs = suite.looks, len(order), suite.runs
     if looks.by == "runs":
         return tuple((n, ceil(round(share * runs, 9))) for share in looks.at)
-    ends = [at for at in range(1, n) if _unit(order[at]) != _unit(order[at - 1])] + [n]
+    ends = [at for at in range(1, n) if unit(order[at]) != unit(order[at - 1])] + [n]
     if looks.by == "any-time":
         steps = range(ANY_TIME_STEP, n, ANY_TIME_STEP)
         wanted = [next(end for end in ends if end >= step) for step in steps]
@@ -218,7 +237,7 @@ def _stages(order: Sequence[Case], suite: Suite) -> tuple[tuple[int, int], ...]:
     return tuple((next(end for end in ends if end >= share * n - 1e-9), runs) for share in looks.at)
 
 
-def _unit(case: Case) -> str:
+def unit(case: Case) -> str:
     """Returns what a case is drawn with: its group, or itself."""
     return f"case {case.id}" if case.group is None else f"group {case.group}"
 
@@ -246,12 +265,10 @@ def check_measurable(arm: Arm) -> None:
         if (_inner(body.get(name), inner) if inner else body.get(name))
     ]
     policy = _inner(_inner(body.get("context"), "truncation"), "policy")
-    if policy not in (None, "error"):
-        beyond.append("context.truncation")
+    if policy not in (None, "error", "drop_oldest"):
+        beyond.append(f"context.truncation {policy}")
     if _inner(_inner(body.get("response"), "repair"), "retries"):
         beyond.append("response.repair")
-    if _inner(body.get("model"), "api") not in (None, "chat"):
-        beyond.append("model.api")
     if beyond:
         raise ConfigError(
             f"{arm.name} {digest.short(arm.bundle.digest)} uses {', '.join(beyond)}, "
@@ -259,25 +276,99 @@ def check_measurable(arm: Arm) -> None:
             hint="measure the application itself: a provider of kind command or python "
             "with mode: app",
         )
+    _check_supported(arm)
+    if policy == "drop_oldest" and context.limit_of(arm.bundle).most is None:
+        raise ConfigError(
+            f"{arm.name} {digest.short(arm.bundle.digest)} truncates to a window it does not name",
+            hint="write context.window or context.max_input_tokens in its manifest",
+        )
+
+
+def _check_supported(arm: Arm) -> None:
+    """Refuses a bundle of which the provider would drop a member without a word.
+
+    Raises:
+        ConfigError: it would.
+    """
+    names = arm.provider.unsupported(arm.bundle.body)
+    if names:
+        named = _inner(arm.bundle.body.get("model"), "api")
+        api = f" with model.api {named}" if named and "model.api" not in names else ""
+        raise ConfigError(
+            f"a provider of kind {arm.provider.kind}{api} takes no {', '.join(names)}, which "
+            f"{arm.name} {digest.short(arm.bundle.digest)} has",
+            hint="remove it from the manifest, or choose another provider",
+        )
+
+
+def _check_fit(arm: Arm, planned: Sequence[ArmCase], count: context.Count | None) -> None:
+    """Refuses a candidate whose longest request surely does not fit the window that it names.
+
+    The same of a baseline is an outcome: it is what is served today.
+
+    Raises:
+        FormatError: it does not fit.
+    """
+    most = context.limit_of(arm.bundle).most
+    if arm.provider.mode == "app" or arm.name != "candidate" or most is None:
+        return
+    sizes = (
+        (context.least(one.request) if count is None else context.size(one.request, count), one)
+        for one in planned
+    )
+    tokens, worst = max(sizes, key=lambda pair: pair[0])
+    if tokens > most:
+        surely = "at least " if count is None else ""
+        raise FormatError(
+            f"case {worst.case.id}: its request has {surely}{tokens:,} tokens, and the window "
+            f"that the candidate names leaves {most:,} for input",
+            hint="widen context.window if the model has more, shorten the case, or leave out "
+            "old turns with context.truncation.policy: drop_oldest",
+        )
 
 
 def _inner(value: canon.Json, name: str) -> canon.Json:
     return value.get(name) if isinstance(value, Mapping) else None
 
 
+def _in_spellings(arm: Arm, rows: Sequence[tuple[Case, Digest]], suite: Suite) -> list[ArmCase]:
+    """Returns an arm's cases, each with a request in every spelling that the suite names."""
+    written = _planned(arm, rows, suite.runs)
+    if not suite.variants:
+        return written
+    if arm.provider.mode == "app":
+        raise ConfigError(
+            f"variants respell the prompt, and the application of the {arm.name} makes its own",
+            hint="remove variants from the suite, or measure a plain model call",
+        )
+    others = [
+        _planned(replace(arm, bundle=bundle), rows, suite.runs)
+        for bundle in variants.spellings(arm.bundle, suite.variants)[1:]
+    ]
+    made: list[ArmCase] = []
+    for one, *rest in zip(written, *others, strict=True):
+        spelt = replace(one, respelled=tuple(rest))
+        keys = tuple(spelt.spelt(run).keys[run] for run in range(suite.runs))
+        made.append(replace(spelt, keys=keys))
+    return made
+
+
 def _planned(arm: Arm, rows: Sequence[tuple[Case, Digest]], runs_a_case: int) -> list[ArmCase]:
     whole_app = arm.provider.mode == "app"
     shared = digest.of_value({"llmvc": APP, "bundle": arm.bundle.digest})
+    tokenizer = None if whole_app else context.limit_of(arm.bundle).tokenizer
+    count = None if tokenizer is None else tokenizers.load(tokenizer)
     result: list[ArmCase] = []
     for case, row in rows:
-        built: Mapping[str, canon.Json] = {}
-        key = shared
+        made, key = request.Made({}), shared
         if not whole_app:
             try:
-                built = request.build(arm.bundle, case.vars, arm.assets)
-                key = digest.of_value(built)
+                made = request.make(arm.bundle, case.vars, arm.assets, count)
+                key = digest.of_value(made.request)
             except FormatError as err:
                 raise FormatError(f"case {case.id}: {err}", hint=err.hint) from err
         keys = runs.keys(key, row, arm.connection, runs_a_case)
-        result.append(ArmCase(arm, case, built, key, keys))
+        truncated = None if whole_app else made.dropped > 0
+        result.append(ArmCase(arm, case, made.request, key, keys, truncated, made.size))
+    _check_fit(arm, result, count)
     return result

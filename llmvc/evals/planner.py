@@ -14,9 +14,9 @@ from typing import Final
 
 from llmvc.core import digest
 from llmvc.core.digest import Digest
+from llmvc.core.estimate import Estimate
 from llmvc.core.metric import Metric
 from llmvc.core.plural import count
-from llmvc.core.report import Estimate
 from llmvc.core.suite import Case, Suite
 from llmvc.errors import Inconclusive
 from llmvc.evals.metric_power import MetricPower, Step, rule_of

@@ -1,10 +1,11 @@
 """Prices: what a model's tokens cost, from a small dated table and the user's own.
 
+- The table knows the models' context windows too.
 - A price that is not known is None and never 0. Zero is a price only where the table says so.
 - The report names the digest and the date of the table that was used.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,11 +15,17 @@ from llmvc.core import canon, digest
 from llmvc.core.digest import Digest
 from llmvc.core.metric import number
 from llmvc.errors import ConfigError, FormatError
-from llmvc.evals.providers.base import Answer, count
+from llmvc.evals.providers.base import Answer, count, usage_of
 
 TYPE: Final = "prices/1"
 SHIPPED: Final = Path(__file__).with_name("prices.json")
 MAX_BYTES: Final = 16 * 1024 * 1024
+_RATES: Final = (
+    "input_cost_per_token",
+    "output_cost_per_token",
+    "cache_read_input_token_cost",
+    "cache_creation_input_token_cost",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +36,13 @@ class Price:
         input: of a fresh input token.
         output: of an output token, reasoning included.
         cached: of an input token read from the provider's cache; None if it is not listed.
+        written: of an input token written to that cache; None if it is not listed.
     """
 
     input: float
     output: float
     cached: float | None = None
+    written: float | None = None
 
     @property
     def free(self) -> bool:
@@ -44,16 +53,29 @@ class Price:
         """Returns what an answer cost; None if its usage was not reported."""
         if answer.input_tokens is None or answer.output_tokens is None:
             return None
-        return self.of(answer.input_tokens, answer.output_tokens, answer.cached_tokens or 0)
+        cached, written = answer.cached_tokens or 0, answer.cache_write_tokens or 0
+        return self.of(answer.input_tokens, answer.output_tokens, cached, written)
 
-    def of(self, input_tokens: int, output_tokens: int, cached_tokens: int = 0) -> float:
-        """Returns the price of so many tokens; cached ones are part of the input."""
+    def of(
+        self, input_tokens: int, output_tokens: int, cached_tokens: int = 0, written_tokens: int = 0
+    ) -> float:
+        """Returns the price of so many tokens.
+
+        Args:
+            input_tokens: all of the input, what the cache gave and took included.
+            output_tokens: all of the output, reasoning included.
+            cached_tokens: the part of the input read from the provider's cache.
+            written_tokens: the part of the input written to it.
+        """
         cached = min(cached_tokens, input_tokens)
-        rate = self.input if self.cached is None else self.cached
-        return (input_tokens - cached) * self.input + cached * rate + output_tokens * self.output
+        written = min(written_tokens, input_tokens - cached)
+        read_rate = self.input if self.cached is None else self.cached
+        write_rate = self.input if self.written is None else self.written
+        fresh = (input_tokens - cached - written) * self.input
+        return fresh + cached * read_rate + written * write_rate + output_tokens * self.output
 
 
-FREE: Final = Price(0.0, 0.0, 0.0)
+FREE: Final = Price(0.0, 0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -97,15 +119,22 @@ class Prices:
         A bare name counts only if its entry names the same provider: another host that serves a
         model of that name has prices of its own.
         """
+        found = (_price(entry) for entry in self._entries(provider, models))
+        return next((price for price in found if price is not None), None)
+
+    def window(self, provider: str, *models: str) -> int | None:
+        """Returns the context window of the first of some names whose entry tells it, in tokens."""
+        found = (count(entry.get("max_input_tokens")) for entry in self._entries(provider, models))
+        return next((window for window in found if window), None)
+
+    def _entries(self, provider: str, models: Iterable[str]) -> Iterator[Mapping[str, canon.Json]]:
         for model in models:
             entry = self.models.get(f"{provider}/{model}")
             if entry is None:
                 bare = self.models.get(model, {})
                 entry = bare if bare.get("litellm_provider") == provider else None
-            price = _price(entry) if entry is not None else None
-            if price is not None:
-                return price
-        return None
+            if entry is not None:
+                yield entry
 
     def of_calls(self, provider: str, answer: Answer) -> float | None:
         """Returns what the calls of an application cost; None if that of one is not known."""
@@ -113,15 +142,15 @@ class Prices:
         for call in answer.calls:
             if not isinstance(call, Mapping):
                 return None
-            usage = call.get("usage", call)
+            used = usage_of(call)
             model, owner = call.get("model"), call.get("provider", provider)
             price = self.find(str(owner), str(model)) if model is not None else None
-            if price is None or not isinstance(usage, Mapping):
+            given, made = used["input_tokens"], used["output_tokens"]
+            if price is None or given is None or made is None:
                 return None
-            given, made = count(usage.get("input_tokens")), count(usage.get("output_tokens"))
-            if given is None or made is None:
-                return None
-            total += price.of(given, made, count(usage.get("cached_tokens")) or 0)
+            total += price.of(
+                given, made, used["cached_tokens"] or 0, used["cache_write_tokens"] or 0
+            )
         return total if answer.calls else None
 
 
@@ -135,7 +164,12 @@ def _price(entry: Mapping[str, canon.Json]) -> Price | None:
     if given == 0 and made == 0 and entry.get("self_hosted") is not True:
         # Tables list models whose price nobody looked up as zero; free must be said in words.
         return None
-    return Price(given, made, number(entry.get("cache_read_input_token_cost")))
+    return Price(
+        given,
+        made,
+        number(entry.get("cache_read_input_token_cost")),
+        number(entry.get("cache_creation_input_token_cost")),
+    )
 
 
 def _read(path: Path) -> tuple[dict[str, Mapping[str, canon.Json]], str]:
@@ -159,7 +193,7 @@ def _read(path: Path) -> tuple[dict[str, Mapping[str, canon.Json]], str]:
         raise FormatError(f"price table {path}: models is not an object")
     models = {name: entry for name, entry in listed.items() if isinstance(entry, Mapping)}
     for name, entry in models.items():
-        for field in ("input_cost_per_token", "output_cost_per_token"):
+        for field in _RATES:
             cost = entry.get(field)
             if cost is not None and (number(cost) is None or (number(cost) or 0) < 0):
                 raise FormatError(f"price table {path}: {name} has {field} {cost!r}")

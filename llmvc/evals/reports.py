@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 from llmvc.core import canon, digest
 from llmvc.core.bundle import Bundle
-from llmvc.core.report import CaseRuns, Estimate, Report, Run, Verdict, broken_share, looks
+from llmvc.core.estimate import Estimate, Verdict
+from llmvc.core.report import CaseRuns, Report, Run, broken_share, looks
 from llmvc.core.suite import Suite
 from llmvc.errors import FormatError
+from llmvc.evals import uniting
 from llmvc.evals.estimates import Design
 from llmvc.evals.summary import summarize
 from llmvc.gate.decide import FAIL, PASS, decide
@@ -22,7 +24,7 @@ from llmvc.gate.level import Standing, level
 if TYPE_CHECKING:
     from llmvc.core.digest import Digest
     from llmvc.evals.plan import Plan
-    from llmvc.evals.runner import RunResult
+    from llmvc.evals.progress import RunResult
 
 
 def assemble(
@@ -36,6 +38,7 @@ def assemble(
     tool: str,
     data: Sequence[Mapping[str, canon.Json]] = (),
     tried: int = 1,
+    judges: Mapping[str, canon.Json] | None = None,
 ) -> Report:
     """Makes the report of one eval.
 
@@ -49,6 +52,7 @@ def assemble(
         tool: `llmvc <version>`.
         data: where each dataset lay.
         tried: candidates tried on this baseline and suite, this one included.
+        judges: what is known of the suite's judges, `Evidence.to_dict()` by their digest.
     """
     standing = _standing(suite, result.look, tried)
     judged = judge_runs(
@@ -58,6 +62,7 @@ def assemble(
         has_baseline=baseline is not None,
         seed=result.seed,
         planned=result.planned,
+        judges=judges,
     )
     return Report(
         bundle=bundle,
@@ -76,6 +81,7 @@ def assemble(
         data=tuple(data),
         providers=result.providers,
         application=result.application,
+        judges=judges or {},
         look=standing.look or 1,
         planned=result.planned,
         tried=tried,
@@ -102,6 +108,7 @@ def judge_runs(
     planned: Mapping[str, int],
     applications: int = 1,
     describe: bool = True,
+    judges: Mapping[str, canon.Json] | None = None,
 ) -> Judged:
     """Estimates and judges runs.
 
@@ -116,9 +123,10 @@ def judge_runs(
         planned: the size of the whole suite; see `Report.planned`.
         applications: how many revisions of the application were measured.
         describe: whether to tell what decides nothing too.
+        judges: what is known of the suite's judges, `Report.judges`.
     """
     alpha = level(suite, standing) or suite.alpha
-    estimates = summarize(cases, suite, Design(alpha, seed, planned, describe))
+    estimates = summarize(cases, suite, Design(alpha, seed, planned, describe, judges or {}))
     if applications > 1:
         why = f"the reports measured {applications} revisions of the application"
         estimates = tuple(
@@ -132,6 +140,7 @@ def judge_runs(
         failures=sum(run.run_id is None for run in runs),
         broken=broken_share(cases),
         standing=replace(standing, made_at=alpha),
+        judges=judges,
     )
     return Judged(estimates, alpha, verdict)
 
@@ -144,6 +153,7 @@ def decided(
     has_baseline: bool,
     plan: "Plan",
     tried: int,
+    judges: Mapping[str, canon.Json] | None = None,
 ) -> bool:
     """Says whether an eval may end at a stage of its plan that is not the last one.
 
@@ -163,6 +173,7 @@ def decided(
         seed=plan.seed,
         planned=plan.size,
         describe=False,
+        judges=judges,
     )
     said = judged.verdict.verdict
     return said == FAIL or (said == PASS and not _rules_left(suite, stage, plan))
@@ -176,7 +187,8 @@ def _rules_left(suite: Suite, stage: int, plan: "Plan") -> bool:
     """
     gating = [metric for metric in suite.metrics if metric.gate]
     tags = {tag for metric in gating for tag in metric.must_pass}
-    if any(metric.kind in ("severe", "cost") or metric.severity is not None for metric in gating):
+    whole = ("severe", "cost", "tokens")
+    if any(metric.kind in whole or metric.severity is not None for metric in gating):
         return True
     reached, _ = plan.stages[stage - 1]
     left = plan.cases if suite.looks.by == "runs" else plan.cases[reached:]
@@ -212,6 +224,7 @@ def merge(reports: Iterable[Report], suite: Suite) -> Report:
     ended = looks(leaves)
     tried = max(leaf.tried for leaf in leaves)
     standing = Standing(sum(ended), merged=len(ended) > 1, tried=tried)
+    judges = uniting.judges([leaf.judges for leaf in leaves])
     judged = judge_runs(
         cases,
         suite,
@@ -220,6 +233,7 @@ def merge(reports: Iterable[Report], suite: Suite) -> Report:
         seed=first.seed,
         planned=first.planned,
         applications=len(applications),
+        judges=judges,
     )
     return Report(
         bundle=first.bundle,
@@ -238,7 +252,7 @@ def merge(reports: Iterable[Report], suite: Suite) -> Report:
         data=_distinct(entry for report in leaves for entry in report.data),
         providers=_providers(leaves),
         application=first.application if len(applications) == 1 else None,
-        judges={name: value for report in leaves for name, value in report.judges.items()},
+        judges=judges,
         merges=tuple(report.digest for report in leaves),
         look=sum(ended),
         planned=first.planned,
@@ -308,15 +322,23 @@ def _first(run: Run, other: Run | None) -> Run:
 
 
 def _providers(leaves: Iterable[Report]) -> tuple[Mapping[str, canon.Json], ...]:
-    """Returns the identities seen; `calls` is the most that one leaf counted, as leaves share."""
+    """Returns the identities seen, with the notes of all leaves.
+
+    `calls` is the most that one leaf counted, as leaves share.
+    """
     most: dict[bytes, tuple[dict[str, canon.Json], int]] = {}
+    notes: dict[bytes, set[str]] = {}
     for leaf in leaves:
         for seen in leaf.providers:
-            who = {name: value for name, value in seen.items() if name != "calls"}
-            key, calls = canon.encode(who), seen.get("calls")
+            who = {name: seen[name] for name in seen if name not in ("calls", "notes")}
+            key, calls, told = canon.encode(who), seen.get("calls"), seen.get("notes")
             counted = calls if isinstance(calls, int) else 0
             most[key] = (who, max(counted, most[key][1] if key in most else 0))
-    return tuple({**who, "calls": calls} for _, (who, calls) in sorted(most.items()))
+            notes.setdefault(key, set()).update(map(str, told if isinstance(told, list) else ()))
+    return tuple(
+        {**who, "calls": calls, **({"notes": sorted(notes[key])} if notes[key] else {})}
+        for key, (who, calls) in sorted(most.items())
+    )
 
 
 def _distinct(

@@ -8,7 +8,7 @@
 - An application with edits that are not committed has no identity, so nothing of it is reused.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,17 @@ Identity = tuple[str | None, str | None]
 
 
 class Reuse:
-    """The cached runs of a plan that count, and the ledgers that take the new ones."""
+    """The cached runs of a plan that count, and the ledgers that take the new ones.
+
+    Args:
+        plan: the calls.
+        suite: what is measured by.
+        cache: where finished runs are kept.
+        now: the clock.
+        fresh: whether nothing counts.
+        outcomes: (ledger, key) -> run in which the application failed; no cache keeps those, but
+            the shards that an eval was put together from do.
+    """
 
     def __init__(
         self,
@@ -34,6 +44,7 @@ class Reuse:
         *,
         now: Callable[[], datetime],
         fresh: bool,
+        outcomes: "Mapping[tuple[str, Digest], Entry] | None" = None,
     ) -> None:
         self._plan = plan
         self.ledgers: dict[str, Ledger] = {}
@@ -49,6 +60,9 @@ class Reuse:
                 ledger.load(frozenset(keys))
                 found = ((key, ledger.find(key)) for key in keys)
                 entries = {key: entry for key, entry in found if entry is not None}
+                failed = outcomes or {}
+                known = ((key, failed.get((ledger.name, key))) for key in keys if failed)
+                entries = {key: entry for key, entry in known if entry is not None} | entries
             self._entries[arm.name] = entries
         self._drop_older(oldest)
 

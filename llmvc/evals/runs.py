@@ -6,22 +6,27 @@
   bytes of an `entry/1` object, and `run_id` is their digest.
 - A line is written with one write to a file opened for appending, so that processes may share a
   ledger. A torn line, or one that is no entry, is passed over; the newest of a key counts.
-- Outputs are private: files are readable by their owner alone, and nothing here is ever pushed.
+- Beside a ledger may lie a folder of its name with segments that others made, which are never
+  changed; see `shared`. Of a key the newest entry counts, wherever it lies.
+- Outputs are private: files are readable by their owner alone, and Git never sees them.
 """
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from llmvc.core import canon, digest
 from llmvc.core.digest import Digest
 from llmvc.errors import StoreError
 from llmvc.evals.providers.base import Answer
+
+if TYPE_CHECKING:
+    from llmvc.evals.shared import Shared
 
 TYPE: Final = "entry/1"
 KEY: Final = "run/1"
@@ -32,12 +37,18 @@ _NUMBERS: Final = (
     "output_tokens",
     "cached_tokens",
     "reasoning_tokens",
+    "cache_write_tokens",
     "latency_s",
+    "ttft_s",
     "cost_usd",
 )
-_LISTS: Final = ("tool_calls", "steps", "calls")
-_MEMBERS: Final = sorted(("llmvc", "key", "output", *_TEXTS, *_NUMBERS, *_LISTS))
-_TYPE: Final = canon.encode(TYPE)
+_LISTS: Final = ("logprobs", "choices", "notes", "tool_calls", "steps", "calls")
+_FIELDS: Final = ("output", *_TEXTS, *_NUMBERS, *_LISTS)
+# The members of an entry without any value, in the order of their names.
+_BLANK: Final = {
+    name: b'"%b":%b' % (name.encode("ascii"), b"[]" if name in _LISTS else b"null")
+    for name in sorted(("llmvc", "key", *_FIELDS))
+} | {"llmvc": b'"llmvc":%b' % canon.encode(TYPE)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,27 +90,30 @@ def encode(key: Digest, answer: Answer) -> bytes:
     Its members are always the same and most are null, so the object is put together here, in the
     order of their names, and only what has a value is encoded: an eval makes thousands of them.
     """
-    fixed = {"llmvc": _TYPE, "key": b'"%b"' % key.encode("ascii")}
-    return b"{%b}" % b",".join(
-        b'"%b":%b' % (name.encode("ascii"), fixed.get(name) or _value(getattr(answer, name)))
-        for name in _MEMBERS
-    )
+    parts = dict(_BLANK)
+    parts["key"] = b'"key":"%b"' % key.encode("ascii")
+    for name in _FIELDS:
+        value = getattr(answer, name)
+        if value is not None and value != ():
+            parts[name] = b'"%b":%b' % (name.encode("ascii"), canon.encode(value))
+    return b"{%b}" % b",".join(parts.values())
 
 
-def _value(value: canon.Json) -> bytes:
-    if value is None:
-        return b"null"
-    return canon.encode(value) if value != () else b"[]"
+def decode(line: bytes, *, failed: bool = False) -> Entry | None:
+    """Reads a line of a ledger; None if it is not an entry.
 
-
-def decode(line: bytes) -> Entry | None:
-    """Reads a line of a ledger; None if it is not an entry."""
+    Args:
+        line: without its line feed.
+        failed: whether it is the run of a shard that brought no output, which no ledger holds.
+    """
     try:
         body: Any = json.loads(line)
-        if body["llmvc"] != TYPE or not isinstance(body["time"], str) or body["output"] is None:
+        finished = isinstance(body["time"], str) and body["output"] is not None
+        if body["llmvc"] != TYPE or finished is failed:
             return None
-        fields: dict[str, Any] = {name: body[name] for name in ("output", *_TEXTS, *_NUMBERS)}
-        fields |= {name: tuple(body[name]) for name in _LISTS}
+        # An older entry lacks the members that came later.
+        fields: dict[str, Any] = {name: body.get(name) for name in ("output", *_TEXTS, *_NUMBERS)}
+        fields |= {name: tuple(body.get(name) or ()) for name in _LISTS}
         return Entry(digest.parse(body["key"]), digest.of_bytes(line), Answer(**fields))
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
@@ -123,7 +137,7 @@ def search(folder: Path, wanted: Callable[[Digest], bool]) -> dict[Digest, Entry
         StoreError: a ledger cannot be read.
     """
     found: dict[Digest, Entry] = {}
-    for path in sorted(folder.glob("*.jsonl")):
+    for path in sorted((*folder.glob("*.jsonl"), *folder.glob(f"{'?' * 64}/*.jsonl"))):
         try:
             with path.open("rb") as lines:
                 for line in lines:
@@ -139,6 +153,7 @@ class Ledger:
     """One file of the cache: the runs of one bundle on one connection."""
 
     def __init__(self, path: Path) -> None:
+        self.name = path.stem
         self._path = path
         self._file: int | None = None
         self._entries: dict[Digest, Entry] = {}
@@ -153,20 +168,40 @@ class Ledger:
         if wanted <= self._loaded:
             return
         self._loaded = wanted
-        try:
-            with self._path.open("rb") as lines:
-                for line in lines:
-                    entry = decode(line.rstrip(b"\n"))
-                    if entry is not None and entry.key in wanted:
-                        self._entries[entry.key] = entry
-        except FileNotFoundError:
-            return
-        except OSError as err:
-            raise StoreError(f"cannot read run cache {self._path}: {err.strerror}") from err
+        for path in (*sorted(self._path.with_suffix("").glob("*.jsonl")), self._path):
+            try:
+                with path.open("rb") as lines:
+                    for line in lines:
+                        entry = decode(line.rstrip(b"\n"))
+                        if entry is not None and entry.key in wanted:
+                            self._remember(entry)
+            except FileNotFoundError:
+                continue
+            except OSError as err:
+                raise StoreError(f"cannot read run cache {path}: {err.strerror}") from err
 
     def find(self, key: Digest) -> Entry | None:
         """Returns the newest entry under a key, of those loaded or added here."""
         return self._entries.get(key)
+
+    def held(self) -> Iterator[Entry]:
+        """Yields the entries that were loaded or added here."""
+        yield from self._entries.values()
+
+    def take(self, entry: Entry, line: bytes) -> None:
+        """Keeps an entry that was made elsewhere, if it is not among those loaded.
+
+        Args:
+            entry: what the line holds.
+            line: its bytes, without line feed.
+
+        Raises:
+            StoreError: the disk refused it.
+        """
+        known = self._entries.get(entry.key)
+        if known is None or known.run_id != entry.run_id:
+            self._append(line + b"\n")
+            self._remember(entry)
 
     def add(self, key: Digest, answer: Answer) -> Entry:
         """Keeps a finished run if it has an output; the very same entry is not written twice.
@@ -187,6 +222,11 @@ class Ledger:
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+    def _remember(self, entry: Entry) -> None:
+        known = self._entries.get(entry.key)
+        if known is None or (known.answer.time or "") <= (entry.answer.time or ""):
+            self._entries[entry.key] = entry
 
     def _append(self, line: bytes) -> None:
         try:
@@ -215,22 +255,42 @@ class Ledger:
 
 
 class RunCache:
-    """All ledgers in one folder; a context manager that closes them."""
+    """All ledgers in one folder; a context manager that closes them.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: where they lie.
+        shared: what others' runs come from, and these go to; None for this folder alone.
+    """
+
+    def __init__(self, folder: Path, shared: "Shared | None" = None) -> None:
         self._folder = folder
+        self._shared = shared
         self._ledgers: dict[Path, Ledger] = {}
 
     def ledger(self, bundle: Digest, connection: Mapping[str, canon.Json]) -> Ledger:
         """Returns the ledger of a bundle on a connection."""
         name = digest.of_value({"llmvc": "ledger/1", "bundle": bundle, "connection": connection})
-        path = self._folder / f"{digest.hex_of(name)}.jsonl"
-        return self._ledgers.setdefault(path, Ledger(path))
+        return self.named(digest.hex_of(name))
+
+    def named(self, name: str) -> Ledger:
+        """Returns a ledger by its 64 hex characters."""
+        path = self._folder / f"{name}.jsonl"
+        if path not in self._ledgers:
+            if self._shared is not None:
+                self._shared.pull(path)
+            self._ledgers[path] = Ledger(path)
+        return self._ledgers[path]
+
+    def open(self) -> Mapping[str, Ledger]:
+        """Returns the ledgers that were asked for so far, by their names."""
+        return {path.stem: ledger for path, ledger in self._ledgers.items()}
 
     def close(self) -> None:
-        """Closes every ledger; the cache can be used again after it."""
-        for ledger in self._ledgers.values():
+        """Closes every ledger and shares what is new; the cache can be used again after it."""
+        for path, ledger in self._ledgers.items():
             ledger.close()
+            if self._shared is not None:
+                self._shared.push(path)
         self._ledgers.clear()
 
     def __enter__(self) -> Self:

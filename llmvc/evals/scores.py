@@ -8,8 +8,8 @@ from typing import Final
 
 import numpy as np
 
+from llmvc.core.estimate import Estimate
 from llmvc.core.metric import Metric
-from llmvc.core.report import Estimate
 from llmvc.evals.estimates import Design, by_student, clip, described, differences, with_split
 from llmvc.evals.table import Table
 from llmvc.stats import anytime, events, paired, repeats, samples

@@ -2,23 +2,24 @@
 
 - Runs are averaged into one number per case and arm, and cases are compared in pairs.
 - A metric that cannot be estimated says why; it never becomes 0, nor a smaller set of cases.
-- It gathers each metric's values and hands them on by kind; scores have a module of their own.
+- It gathers each metric's cases and hands them on by kind: `scores` has the scores, `amounts` what
+  is counted or timed.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
 from math import ceil
 
-import numpy as np
-
+from llmvc.core.estimate import Estimate
 from llmvc.core.metric import Metric
-from llmvc.core.report import CaseRuns, Estimate
+from llmvc.core.report import CaseRuns
 from llmvc.core.suite import Suite
-from llmvc.evals import table
-from llmvc.evals.estimates import Design, by_student, described
+from llmvc.evals import amounts, spellings, table
+from llmvc.evals.estimates import Design
+from llmvc.evals.judged import Judged
 from llmvc.evals.scores import score
 from llmvc.evals.table import Table
-from llmvc.stats import events, quantile, ratio, samples
+from llmvc.stats import events, samples
 from llmvc.stats.samples import Groups
 
 
@@ -34,14 +35,18 @@ def summarize(
         design: level, seed and size of the whole; None for the suite's alpha on the whole suite.
     """
     whole = design or Design(suite.alpha)
-    by_slice: dict[str | None, tuple[Sequence[CaseRuns], Groups]] = {}
+    by_slice: dict[object, tuple[Sequence[CaseRuns], Groups]] = {}
     found: list[Estimate] = []
     for metric in suite.metrics:
-        if metric.slice not in by_slice:
+        part = (metric.slice, metric.used)
+        if part not in by_slice:
             counted = table.of_slice(cases, metric)
-            by_slice[metric.slice] = (counted, samples.group([case.group for case in counted]))
-        own = whole if metric.slice is None else _in_slice(whole, len(cases))
-        found.append(_estimate(metric, suite, *by_slice[metric.slice], own))
+            by_slice[part] = (counted, samples.group([case.group for case in counted]))
+        own = whole if part == (None, None) else _in_slice(whole, len(cases))
+        if reason := table.unknown_use(cases, metric):
+            found.append(Estimate(metric.name, metric.kind, alpha=own.alpha, reason=reason))
+        else:
+            found.append(_estimate(metric, suite, *by_slice[part], own))
     return tuple(found)
 
 
@@ -56,12 +61,12 @@ def _in_slice(design: Design, measured: int) -> Design:
 def _estimate(
     metric: Metric, suite: Suite, cases: Sequence[CaseRuns], groups: Groups, design: Design
 ) -> Estimate:
-    if metric.kind == "cost":
-        costs = table.collect(cases, lambda run: run.cost_usd, what="cost", skip_failed=False)
-        return _cost(metric, costs, groups, design.alpha)
+    if metric.kind in ("cost", "tokens"):
+        return amounts.total(metric, cases, groups, design.alpha)
     if metric.kind == "latency":
-        times = table.collect(cases, lambda run: run.latency_s, what="latency", skip_failed=True)
-        return _latency(metric, times, groups, design)
+        return amounts.latency(metric, cases, groups, design)
+    if metric.kind == "context":
+        return amounts.context(metric, cases, groups, design)
     severe = metric.kind == "severe"
     value = table.severity(metric) if severe else table.scoring(suite, metric)
     rows = table.collect(cases, value, what=metric.name, skip_failed=True)
@@ -69,85 +74,12 @@ def _estimate(
     if severe:
         return replace(_severe(metric, rows, groups, design.alpha), cases=broken)
     any_time = suite.looks.by == "any-time"
-    return replace(score(metric, rows, groups, design, any_time=any_time), cases=broken)
-
-
-def _cost(metric: Metric, rows: Table, groups: Groups, alpha: float) -> Estimate:
-    """Estimates a cost: the ratio of totals, tested on its logarithm."""
-    base, (candidate, baseline) = described(metric, rows, groups, ratio.cost_level(groups, alpha))
-    if base.reason:
+    base = replace(score(metric, rows, groups, design, any_time=any_time), cases=broken)
+    base = Judged(metric, suite, cases, rows, groups, design).told(base)
+    if not (suite.variants and design.describe):
         return base
-    ceiling = metric.ceiling_usd if baseline is None else None
-    test = ratio.mean_cost(candidate.means, groups, limit=ceiling, alpha=alpha)
-    base = replace(base, arm_low=test.low, arm_high=test.high)
-    method = "log of the mean, delta method"
-    if baseline is not None:
-        means = (candidate.means, baseline.means)
-        test = ratio.cost_ratio(*means, groups, limit=metric.limit, alpha=alpha)
-        base = replace(base, low=test.low, high=test.high)
-        method = "log ratio of totals, delta method"
-    return replace(
-        base,
-        p_pass=test.p_pass,
-        p_fail=test.p_fail,
-        t_pass=test.t,
-        t_fail=test.t,
-        method=by_student(method, groups),
-        reason=test.reason,
-    )
-
-
-def _latency(metric: Metric, rows: Table, groups: Groups, design: Design) -> Estimate:
-    """Estimates a latency: the ratio of a quantile over all runs, by a bootstrap of the cases."""
-    name = f"p{100 * metric.quantile:g}"
-    base = Estimate(
-        metric.name,
-        metric.kind,
-        alpha=design.alpha,
-        n=rows.n,
-        n_effective=groups.effective if rows.n else None,
-        method=f"{name} over all runs, bootstrap of whole {'cases' if groups.alone else 'groups'}",
-        reason=rows.reason,
-    )
-    candidate, baseline = (
-        _quantile(arm, metric.quantile) for arm in (rows.candidate, rows.baseline)
-    )
-    base = replace(base, candidate=candidate, baseline=baseline)
-    if candidate is None:
-        return replace(base, reason="no latency was measured")
-    if baseline:
-        base = replace(base, estimate=candidate / baseline)
-    if rows.reason:
-        return base
-    of = quantile.quantile_of(
-        rows.candidate, groups, q=metric.quantile, alpha=design.alpha, seed=design.seed
-    )
-    base = replace(base, arm_low=of.low, arm_high=of.high, reason=of.reason)
-    if rows.baseline is None:
-        return base
-    test = quantile.quantile_ratio(
-        rows.candidate,
-        rows.baseline,
-        groups,
-        q=metric.quantile,
-        limit=metric.limit,
-        alpha=design.alpha,
-        seed=design.seed,
-    )
-    return replace(
-        base,
-        low=test.low,
-        high=test.high,
-        p_pass=test.p_pass,
-        p_fail=test.p_fail,
-        reason=test.reason,
-    )
-
-
-def _quantile(arm: table.Rows | None, q: float) -> float | None:
-    """Returns the quantile over all runs that are known, as `stats.quantile` defines it."""
-    known = [value for row in arm or () for value in row]
-    return float(np.quantile(known, q, method="inverted_cdf")) if known else None
+    spelt = spellings.details(metric, suite.variants, cases, value, groups, alpha=design.alpha)
+    return replace(base, details={**base.details, **spelt})
 
 
 def _severe(metric: Metric, rows: Table, groups: Groups, alpha: float) -> Estimate:

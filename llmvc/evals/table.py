@@ -18,6 +18,7 @@ SEVERE: Final = 0.5
 """A run whose scorer gives less than this is a severe failure."""
 _ALL: Final = 1.0 - 1e-9
 _CLOSE: Final = 1e-9
+_WHOLE: Final = 100
 
 Value = Callable[[Run], float | None]
 Rows = list[list[float]]
@@ -89,7 +90,34 @@ def collect(cases: Sequence[CaseRuns], value: Value, *, what: str, skip_failed: 
 
 def of_slice(cases: Sequence[CaseRuns], metric: Metric) -> Sequence[CaseRuns]:
     """Returns the cases that count for a metric."""
-    return cases if metric.slice is None else [c for c in cases if metric.slice in c.tags]
+    found = cases if metric.slice is None else [c for c in cases if metric.slice in c.tags]
+    if metric.used is None:
+        return found
+    low, high = metric.used
+    top = float("inf") if high >= _WHOLE else high
+    return [case for case in found if (use := _use(case)) is not None and low <= 100 * use < top]
+
+
+def unknown_use(cases: Sequence[CaseRuns], metric: Metric) -> str | None:
+    """Says why cases cannot be told apart by the context they use; None if they can, or need not.
+
+    A case of unknown use is in no bucket, so that it would be left out of all of them unseen.
+    """
+    if metric.used is None:
+        return None
+    unknown = sum(_use(case) is None for case in cases)
+    return f"the context used is not known for {count(unknown, 'case')}" if unknown else None
+
+
+def _use(case: CaseRuns) -> float | None:
+    """Returns the larger of both arms' mean share of the window: both arms have the same cases."""
+    means: list[float] = []
+    for runs in filter(None, (case.candidate, case.baseline)):
+        known = [run.context_share for run in runs if run.context_share is not None]
+        if not known:
+            return None
+        means.append(sum(known) / len(known))
+    return max(means, default=None)
 
 
 def scoring(suite: Suite, metric: Metric) -> Value:

@@ -15,6 +15,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from llmvc.core.canon import Json
+from llmvc.files import valid
 from llmvc.files.reading import Document, Path, dotted
 from llmvc.files.shipped import shipped
 
@@ -60,6 +61,8 @@ def check(document: Document, schema: str) -> None:
     Raises:
         FormatError: the most telling problem, as `file:line: what; what to write instead`.
     """
+    if valid.holds(document.value, load(schema)):
+        return
     errors = _validator(schema).iter_errors(document.value)
     problems = [_problem(leaf) for error in errors for leaf in _leaves(error)]
     if problems:

@@ -30,7 +30,7 @@ class Connection:
     """
 
     name: str
-    kind: Literal["openai", "command", "python", "recorded"]
+    kind: Literal["openai", "anthropic", "command", "python", "recorded"]
     options: Mapping[str, Json]
     mode: Literal["chat", "app"] = "chat"
 
@@ -56,6 +56,7 @@ class Config:
         providers: connections by the name that bundles use.
         hook: limits of the pre-push hook.
         prices: path of the user's own price table; None for the shipped one alone.
+        cache: URL or path of the shared run cache; None for this clone's alone.
     """
 
     bundles: tuple[str, ...] = BUNDLES
@@ -64,6 +65,7 @@ class Config:
     providers: Mapping[str, Connection] = field(default_factory=dict[str, Connection])
     hook: Hook = Hook()
     prices: str | None = None
+    cache: str | None = None
 
 
 def load_config(files: Files) -> Config:
@@ -125,6 +127,7 @@ def parse_config(data: bytes, name: str = CONFIG_PATH) -> Config:
             on_inconclusive=hook.get("on_inconclusive", "warn"),
         ),
         prices=body.get("prices"),
+        cache=body.get("cache"),
     )
 
 

@@ -2,9 +2,11 @@
 
 - A rule that could not decide anything is refused where it is written, before any call.
 - `slices` is shorthand: each tag becomes a metric of its own, watched unless it says otherwise.
+- `by_context` adds four watched metrics, of the cases that use so much of the context window.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from llmvc.core.metric import Metric, MetricKind, Scorer, ScoreTest, Severity
@@ -13,7 +15,14 @@ from llmvc.errors import FormatError
 from llmvc.files.check import unknown
 from llmvc.files.reading import Document, Path
 
-_IMPLIED: Final[Mapping[str, MetricKind]] = {"cost": "cost", "latency": "latency"}
+_IMPLIED: Final[Mapping[str, MetricKind]] = {
+    "cost": "cost",
+    "tokens": "tokens",
+    "latency": "latency",
+    "context": "context",
+}
+_BUCKETS: Final = ((0, 25), (25, 50), (50, 75), (75, 100))
+"""Percent of the context window, the bounds of the metrics that `by_context` adds."""
 _FIELDS: Final[Mapping[str, frozenset[str]]] = {
     "score": frozenset(
         {
@@ -27,13 +36,24 @@ _FIELDS: Final[Mapping[str, frozenset[str]]] = {
             "slices",
             "must_pass",
             "severity",
+            "by_context",
         }
     ),
     "severe": frozenset({"scorers", "budget", "slice"}),
     "cost": frozenset({"limit", "ceiling_usd", "slice", "meant"}),
-    "latency": frozenset({"limit", "quantile", "slice", "meant"}),
+    "tokens": frozenset({"limit", "ceiling", "slice", "meant"}),
+    "latency": frozenset({"limit", "quantile", "of", "slice", "meant"}),
+    "context": frozenset({"ceiling", "quantile", "slice"}),
 }
 _WHOLE: Final = (0.0, 1.0)
+_NEEDED: Final[Mapping[str, str]] = {
+    "score": "margin",
+    "cost": "limit",
+    "tokens": "limit",
+    "latency": "limit",
+    "context": "ceiling",
+}
+"""What a metric that gates is held against."""
 
 
 def read_metrics(
@@ -99,8 +119,8 @@ class _Reader:
         for tag, rules in slices.items():
             own = {**self._rules, "slice": tag, "gate": False, **(rules or {})}
             del own["slices"]
-            # A rule on single cases is not asked twice.
-            for rule in ("must_pass", "severity"):
+            # A rule on single cases is not asked twice, and a part of a part has few cases.
+            for rule in ("must_pass", "severity", "by_context"):
                 own.pop(rule, None)
             one = _Reader(
                 self._document, f"{self._name}/{tag}", own, self._scorers, self._tags
@@ -108,7 +128,21 @@ class _Reader:
             self._known((tag,), "slices")
             self._check(one, runs, looks)
             found.append(one)
-        return found
+        return found + (self._by_context(whole) if self._rules.get("by_context") else [])
+
+    def _by_context(self, whole: Metric) -> list[Metric]:
+        """Returns the metric once more for the cases of each bucket, to be watched."""
+        return [
+            replace(
+                whole,
+                name=f"{self._name}/context-{low}-{high}",
+                used=(low, high),
+                gate=False,
+                must_pass=(),
+                severity=None,
+            )
+            for low, high in _BUCKETS
+        ]
 
     def metric(self) -> Metric:
         """Returns the metric itself."""
@@ -124,7 +158,8 @@ class _Reader:
             limit=self._number("limit"),
             floor=self._number("floor"),
             ceiling_usd=self._number("ceiling_usd"),
-            gate=bool(rules.get("gate", kind not in ("cost", "latency") or self._cost_gates())),
+            ceiling=self._number("ceiling"),
+            gate=bool(rules.get("gate", self._gates())),
             scale=scale,
             test=test,
             pass_k=rules.get("pass_k"),
@@ -134,12 +169,15 @@ class _Reader:
             if severity is None
             else Severity(float(severity["drop"]), int(severity.get("cases", 0))),
             budget=self._number("budget"),
-            quantile=float(rules.get("quantile", 0.5)),
+            quantile=float(rules.get("quantile", 0.95 if kind == "context" else 0.5)),
+            of=rules.get("of", "total"),
             meant=rules.get("meant"),
         )
 
-    def _cost_gates(self) -> bool:
-        return self._kind == "cost" and "limit" in self._rules
+    def _gates(self) -> bool:
+        """Says whether the metric gates unless the file says otherwise."""
+        rule = {"cost": "limit", "tokens": "limit", "context": "ceiling"}.get(self._kind)
+        return self._kind in ("score", "severe") or rule in self._rules
 
     def _scale(self) -> tuple[float, float]:
         """Returns the metric's range: its own, or the one that all of its scorers share."""
@@ -179,7 +217,7 @@ class _Reader:
             raise self._error("scorers", "is missing", "name its scorers")
 
     def _check(self, metric: Metric, runs: int, looks: Looks) -> None:
-        needed = {"score": "margin", "cost": "limit", "latency": "limit"}.get(metric.kind)
+        needed = _NEEDED.get(metric.kind)
         if metric.gate and needed and getattr(metric, needed) is None:
             raise self._error(needed, "is missing", f"write {needed}:, or gate: false")
         if metric.margin is not None and metric.margin >= metric.span:
@@ -194,6 +232,9 @@ class _Reader:
         if metric.pass_k is not None and (metric.pass_k > runs or metric.scale != _WHOLE):
             what = f"is {metric.pass_k}, and a case has {runs} runs on a scale of 0 to 1"
             raise self._error("pass_k", what, "raise runs, or write a smaller number")
+        if metric.alone and metric.ceiling is not None and metric.ceiling > 1:
+            what = f"is {metric.ceiling:g}, more than the whole window"
+            raise self._error("ceiling", what, "write a share of the window, such as 0.9")
         if metric.meant is not None and metric.limit is None:
             raise self._error("meant", "declares no limit", "write limit: beside it")
         if metric.slice is not None:

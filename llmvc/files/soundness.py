@@ -3,16 +3,28 @@
 - Templates parse, ask only for declared variables and include only listed assets.
 - The JSON Schemas that users write are valid ones (draft 2020-12).
 - A tool that is chosen exists; a limit on the context leaves room for the output.
+- A judge has all that judging needs, and its messages show what it is to judge.
 """
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 
-from llmvc.core import template
+from llmvc.core import judge, template
 from llmvc.core.canon import Json
 from llmvc.errors import FormatError
 from llmvc.files.check import closest
 from llmvc.files.reading import Path, dotted
 from llmvc.files.sources import Sources, as_mapping
+
+_JUDGE_HINTS: Final[Mapping[str, str]] = {
+    "family": "write the training line of the judge's model, such as family: llama-3",
+    "rubric": "write what the judge goes by, or rubric: {file: rubric.md}",
+    "protocol": "pointwise grades one output, pairwise-swap compares two in both orders",
+    "votes": "write votes: 1 or votes: 3",
+    "grades": "write what the judge may answer from the worst to the best, such as [bad, good]",
+    "parser": "write parser: last-line, {pattern: 'Grade: (.+)'} or {json: grade}",
+    "order_seed": "write order_seed: 0",
+}
 
 
 def check_bundle(sources: Sources, body: Mapping[str, Json]) -> None:
@@ -28,6 +40,7 @@ def check_bundle(sources: Sources, body: Mapping[str, Json]) -> None:
     _check_templates(sources, body)
     _check_tools(sources, body)
     _check_context(sources, body)
+    _check_judge(sources, body)
     for path, schema in schemas(body):
         check_schema(sources, path, schema)
 
@@ -84,9 +97,11 @@ def _check_templates(sources: Sources, body: Mapping[str, Json]) -> None:
 
 
 def _declared(body: Mapping[str, Json]) -> frozenset[str] | None:
+    """Returns the names that templates may use; None if nothing declares them."""
     variables = body.get("variables")
     properties = variables.get("properties") if isinstance(variables, Mapping) else None
-    return frozenset(properties) if isinstance(properties, Mapping) else None
+    own = judge.OWN_NAMES if "judge" in body else frozenset()
+    return frozenset(properties) | own if isinstance(properties, Mapping) else None
 
 
 def _templates(body: Mapping[str, Json]) -> Iterator[tuple[Path, str, str]]:
@@ -146,4 +161,33 @@ def _check_context(sources: Sources, body: Mapping[str, Json]) -> None:
         if isinstance(value, int) and value >= window:
             raise sources.document.error(
                 ("context", name), f"context.{name} {value} leaves no room in a window of {window}"
+            )
+
+
+def _check_judge(sources: Sources, body: Mapping[str, Json]) -> None:
+    kind = as_mapping(sources.document.value).get("kind", "app")
+    section = body.get("judge")
+    if kind != "judge":
+        if section is not None:
+            what = f"judge may not stand in a bundle of kind {kind}"
+            raise sources.document.error(("judge",), what, hint="write kind: judge")
+        return
+    if not isinstance(section, Mapping):
+        hint = "write judge: with family, rubric, protocol and grades"
+        raise sources.document.error((), "a bundle of kind judge needs judge", hint=hint)
+    for member, problem in judge.problems(section):
+        at: Path = ("judge", member) if member in section else ("judge",)
+        raise sources.document.error(at, f"judge.{member} {problem}", hint=_JUDGE_HINTS[member])
+    shown = {
+        name
+        for _, text, engine in _templates(body)
+        for name in template.names(text, engine=engine, includes=sources.texts())
+    }
+    for name in judge.NEEDED[str(section["protocol"])]:
+        if name not in shown:
+            raise sources.document.error(
+                ("messages",),
+                f"no message shows {{{{{name}}}}}, without which a judge of protocol "
+                f"{section['protocol']} cannot judge",
+                hint=f"put {{{{{name}}}}} where the judge is to read it",
             )

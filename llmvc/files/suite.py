@@ -3,21 +3,25 @@
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from math import ceil
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
-from llmvc.core import digest
+from llmvc.core import digest, variants
+from llmvc.core.bundle import Bundle
 from llmvc.core.canon import Json
+from llmvc.core.digest import Digest
 from llmvc.core.metric import Scorer
+from llmvc.core.plural import count
 from llmvc.core.suite import Case, Dataset, Looks, Suite
 from llmvc.errors import FormatError, NotFoundError
 from llmvc.files import dataset, reading, scoring, sections, soundness, tree
 from llmvc.files.building import shown
 from llmvc.files.check import check
 from llmvc.files.config import Config, matching
+from llmvc.files.judged import Judges, Resolve
 from llmvc.files.metrics import read_metrics
 from llmvc.files.reading import Document, Path, Row
 from llmvc.files.sources import Sources
@@ -39,6 +43,7 @@ class LoadedSuite:
         datasets: one for each file, URI or inline list.
         data: where each dataset lay, for the report.
         folder: the suite's folder, from the repository's root; python scorers lie there.
+        judges: the judge bundles that its scorers name.
     """
 
     suite: Suite
@@ -48,6 +53,7 @@ class LoadedSuite:
     datasets: tuple[Dataset, ...]
     data: tuple[dict[str, Json], ...]
     folder: str
+    judges: Mapping[Digest, Bundle] = field(default_factory=dict)
 
 
 def find_suites(files: Files, config: Config) -> dict[str, list[str]]:
@@ -67,27 +73,29 @@ def find_suites(files: Files, config: Config) -> dict[str, list[str]]:
     return dict(sorted(found.items()))
 
 
-def load_suite(files: Files, path: str) -> LoadedSuite:
+def load_suite(files: Files, path: str, *, resolve_judge: Resolve | None = None) -> LoadedSuite:
     """Reads a suite and its cases.
+
+    Args:
+        files: the tree it lies in.
+        path: where it lies, from the repository's root.
+        resolve_judge: finds the bundles that scorers of type judge name; without it a suite with
+            such a scorer cannot be read.
 
     Raises:
         NotFoundError: the suite or a file that it names is not there.
         FormatError: something in it is not valid.
     """
-    try:
-        data = files.read(path)
-    except NotFoundError as err:
-        raise NotFoundError(
-            f"{shown(files, path)} is not there", hint="create it, or correct the name"
-        ) from err
-    document = reading.read_yaml(data, shown(files, path))
-    check(document, "suite")
+    document = _document(files, path)
     body: Any = document.value
     sources = Sources(files, document, path)
     loaded = _datasets(sources, body)
     datasets = tuple(Dataset.of(cases) for cases, _ in loaded)
     cases = _all_cases(document, [cases for cases, _ in loaded])
-    scorers = tuple(_scorer(sources, item, at) for at, item in enumerate(body.get("scorers", [])))
+    judges = Judges(document, str(body["bundle"]), resolve_judge)
+    scorers = tuple(
+        _scorer(sources, item, at, judges) for at, item in enumerate(body.get("scorers", []))
+    )
     _check_unique(document, scorers)
     max_age, runs = str(body.get("max_age", "24h")), int(body.get("runs", 1))
     looks = _looks(document, body.get("looks", 1), runs)
@@ -101,10 +109,11 @@ def load_suite(files: Files, path: str) -> LoadedSuite:
         alpha=float(body.get("alpha", 0.05)),
         looks=looks,
         max_age_s=int(max_age[:-1]) * _SECONDS[max_age[-1]],
-        judges=tuple(digest.parse(item) for item in body.get("judges", [])),
+        judges=tuple(sorted(judges.found)),
         golden=digest.parse(body["golden"]) if "golden" in body else None,
         candidates=int(allowed.get("most", 10)),
         beyond=allowed.get("beyond", "divide"),
+        variants=_variants(document, body.get("variants", ()), runs, looks),
     )
     sources.finish()
     return LoadedSuite(
@@ -118,7 +127,20 @@ def load_suite(files: Files, path: str) -> LoadedSuite:
             for item, (_, place) in zip(datasets, loaded, strict=True)
         ),
         folder=path.rpartition("/")[0],
+        judges=judges.found,
     )
+
+
+def _document(files: Files, path: str) -> Document:
+    try:
+        data = files.read(path)
+    except NotFoundError as err:
+        raise NotFoundError(
+            f"{shown(files, path)} is not there", hint="create it, or correct the name"
+        ) from err
+    document = reading.read_yaml(data, shown(files, path))
+    check(document, "suite")
+    return document
 
 
 _Loaded = tuple[tuple[Case, ...], dict[str, Json]]
@@ -182,7 +204,7 @@ def _fetched(document: Document, item: Mapping[str, Any], here: Path) -> bytes:
     return data
 
 
-def _scorer(sources: Sources, values: Mapping[str, Any], at: int) -> Scorer:
+def _scorer(sources: Sources, values: Mapping[str, Any], at: int, judges: Judges) -> Scorer:
     here: Path = ("scorers", at)
     code = None
     try:
@@ -190,11 +212,16 @@ def _scorer(sources: Sources, values: Mapping[str, Any], at: int) -> Scorer:
         options = scoring.options(kind, values, _COMMON)
     except FormatError as err:
         raise sources.document.error(here, str(err), hint=err.hint) from err
+    if kind == "judge":
+        options = judges.options(values, here)
     if kind == "python":
         code = sources.asset(str(options["path"]), (*here, "path"))
     if kind == "regex" and isinstance(options.get("value"), str):
         _check_regex(sources.document, str(options["value"]), (*here, "value"))
-    if kind == "json-schema":
+    embedder = options.get("embedder")
+    if isinstance(embedder, Mapping) and "path" in embedder:
+        code = sources.asset(str(embedder["path"]), (*here, "embedder", "path"))
+    if "schema" in options:
         schema = options["schema"]
         if sections.is_reference(schema) and isinstance(schema, Mapping):
             schema = sources.json(str(schema["file"]), (*here, "schema"))
@@ -249,6 +276,27 @@ def _looks(document: Document, written: Any, runs: int) -> Looks:
             hint="plan at most one look a run",
         )
     return looks
+
+
+def _variants(document: Document, written: Any, runs: int, looks: Looks) -> tuple[str, ...]:
+    """Returns the spellings of the prompt; each is made with equally many runs."""
+    names = variants.NAMES if written == "all" else tuple(written)
+    spellings = len(names) + 1
+    if runs % spellings:
+        enough = spellings * ceil(runs / spellings)
+        raise document.error(
+            ("runs",),
+            f"runs is {runs}: the prompt as written and {count(len(names), 'variant')} "
+            f"are not made equally often",
+            hint=f"write runs: {enough}",
+        )
+    if looks.by == "runs" and any(round(share * runs) % spellings for share in looks.at):
+        raise document.error(
+            ("looks", "at"),
+            f"a look falls within a round of {spellings} spellings",
+            hint=f"look after {spellings} runs or a multiple, or by cases",
+        )
+    return names
 
 
 def _all_cases(document: Document, datasets: list[tuple[Case, ...]]) -> tuple[Case, ...]:

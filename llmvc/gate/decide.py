@@ -7,19 +7,21 @@
   must both clear a rule: they agree, unless more is asked now than when they were made.
 - It is monotone: a worse estimate never turns another verdict into a pass, and a smaller margin
   never helps.
+- A metric whose judge cannot be believed neither passes nor fails.
 - A metric that does not gate gets its own verdict by the same rules, corrected after Benjamini and
   Hochberg, and decides nothing.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from llmvc.core import canon
+from llmvc.core.estimate import Estimate, MetricVerdict, Verdict
 from llmvc.core.metric import KINDS, Metric
 from llmvc.core.plural import count
-from llmvc.core.report import Estimate, MetricVerdict, Verdict
 from llmvc.core.suite import Suite
-from llmvc.gate import words
+from llmvc.gate import judged, words
 from llmvc.gate.level import LAST_LOOK, Standing, level, refusal
 from llmvc.gate.multiple import benjamini_hochberg, holm
 from llmvc.gate.settle import LEAST_CHANGED, settle
@@ -43,6 +45,7 @@ def decide(
     broken: float = 0.0,
     standing: Standing = LAST_LOOK,
     cleared: frozenset[str] = frozenset(),
+    judges: Mapping[str, canon.Json] | None = None,
 ) -> Verdict:
     """Returns the verdict on a candidate.
 
@@ -54,7 +57,10 @@ def decide(
         broken: share of the baseline's runs in which the application failed.
         standing: which look this is, and how many candidates were tried.
         cleared: ids of the cases whose severe failure a person has looked at and accepts.
+        judges: what the report says of the suite's judges, `Report.judges`.
     """
+    labelled = {one.metric for one in estimates if one.details.get("judge", {}).get("labels")}
+    distrusted = judged.distrusted(suite, judges or {}, labelled)
     known = {estimate.metric: estimate for estimate in estimates}
     asked = level(suite, standing)
     made_at = standing.made_at or asked or suite.alpha
@@ -66,12 +72,13 @@ def decide(
             min(1.0, asked / made_at) if asked else 1.0,
             has_baseline=has_baseline,
             cleared=cleared,
+            distrust=distrusted.get(metric.name),
         )
         for metric in suite.metrics
     ]
-    judged = _judge(rows)
+    verdicts = _judge(rows)
     gating = sorted(
-        (verdict for verdict in judged if verdict.gate),
+        (verdict for verdict in verdicts if verdict.gate),
         key=lambda item: KINDS.index(_kind(suite, item.metric)),
     )
     result, reason = _overall(gating)
@@ -81,9 +88,22 @@ def decide(
         result, (reason, next_step) = INCONCLUSIVE, blocked
     elif result == INCONCLUSIVE:
         open_metrics = {item.metric for item in gating if item.verdict == INCONCLUSIVE}
-        open_rows = [(row.metric, row.estimate) for row in rows if row.metric.name in open_metrics]
-        next_step = settle(open_rows, suite, has_baseline=has_baseline, cleared=cleared)
-    return Verdict(result, reason, tuple(judged), next_step)
+        open_rows = [row for row in rows if row.metric.name in open_metrics]
+        next_step = _settle(open_rows, suite, labelled)
+    return Verdict(result, reason, tuple(verdicts), next_step)
+
+
+def _settle(rows: Sequence["_Row"], suite: Suite, labelled: Collection[str]) -> str:
+    """Returns what would settle the metrics given, by judges, by labels or by cases."""
+    advice = [row.distrust.settle for row in rows if row.distrust is not None]
+    left = [row for row in rows if row.distrust is None]
+    if any(row.metric.name in labelled for row in left):
+        advice.append(judged.MORE_LABELS)
+    plain = [(row.metric, row.estimate) for row in left if row.metric.name not in labelled]
+    if plain:
+        first = left[0]
+        advice.append(settle(plain, suite, has_baseline=first.has_baseline, cleared=first.cleared))
+    return "; ".join(dict.fromkeys(advice))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +117,7 @@ class _Row:
         strictness: what is asked now as a share of that level, at most 1.
         has_baseline: whether there is something to compare with.
         cleared: cases whose severe failure was accepted.
+        distrust: why the judge that it rests on cannot be believed; None if it can.
     """
 
     metric: Metric
@@ -105,6 +126,7 @@ class _Row:
     strictness: float
     has_baseline: bool
     cleared: frozenset[str]
+    distrust: judged.Distrust | None = None
 
     @property
     def level(self) -> float:
@@ -129,6 +151,8 @@ class _Row:
 
     def broken(self) -> str | None:
         """Returns how a rule on single cases broke; None if none did."""
+        if self.distrust is not None:
+            return None
         must_pass = self.estimate.cases.get("must_pass", ())
         if must_pass:
             return words.must_pass(must_pass)
@@ -139,6 +163,8 @@ class _Row:
 
     def unusable(self) -> str | None:
         """Returns why the estimate cannot be judged at all; None if it can."""
+        if self.distrust is not None:
+            return self.distrust.reason
         alpha = self.estimate.alpha
         if self.estimate.reason is not None:
             return self.estimate.reason
@@ -224,15 +250,19 @@ def _alone(row: _Row) -> MetricVerdict:
     metric = row.metric
     rule = words.rule(metric, has_baseline=row.has_baseline)
     verdict = MetricVerdict(metric.name, INCONCLUSIVE, metric.gate, "", rule)
+    if row.distrust is not None:
+        return replace(verdict, reason=row.distrust.reason)
     if broken := row.broken():
         return replace(verdict, verdict=FAIL, reason=broken)
     if metric.kind == "severe" and row.flagged and not row.over_budget():
         return replace(verdict, reason=words.severe(row.flagged, has_baseline=row.has_baseline))
-    if metric.kind == "latency" and metric.limit is None:
-        return replace(verdict, reason=words.watched(row.estimate))
+    timed = metric.kind in ("latency", "context")
+    if timed and metric.rule(has_baseline=True) is None:
+        return replace(verdict, reason=words.watched(metric, row.estimate))
     if reason := row.unusable():
         return replace(verdict, reason=reason)
-    judge: Callable[[_Row, MetricVerdict], MetricVerdict] = _within if row.has_baseline else _reach
+    paired = row.has_baseline and not metric.alone
+    judge: Callable[[_Row, MetricVerdict], MetricVerdict] = _within if paired else _reach
     return (_rare if metric.kind == "severe" else judge)(row, verdict)
 
 
@@ -257,7 +287,7 @@ def _within(row: _Row, verdict: MetricVerdict) -> MetricVerdict:
 def _reach(row: _Row, verdict: MetricVerdict) -> MetricVerdict:
     """Judges a first release, which has floors and ceilings instead of a baseline."""
     metric, estimate = row.metric, row.estimate
-    rule = metric.floor if metric.kind == "score" else metric.ceiling_usd
+    rule = metric.rule(has_baseline=False)
     if rule is None:
         return replace(verdict, reason=words.no_floor(metric))
     low, high = estimate.arm_low, estimate.arm_high
@@ -266,6 +296,8 @@ def _reach(row: _Row, verdict: MetricVerdict) -> MetricVerdict:
     above, below = low >= rule, high < rule
     good, bad = (above, below) if metric.kind == "score" else (below, low > rule)
     passes, fails = good and row.shows(estimate.p_pass), bad and row.shows(estimate.p_fail)
+    # Beside other metrics that are compared with the baseline, to be worse is for Holm to say.
+    fails = fails and not row.has_baseline
     result = PASS if passes else FAIL if fails else INCONCLUSIVE
     return replace(verdict, verdict=result, reason=words.reached(metric, estimate, rule, result))
 

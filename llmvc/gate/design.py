@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from math import log
 from typing import Final
 
+from llmvc.core.estimate import Estimate
 from llmvc.core.metric import Metric
 from llmvc.core.plural import count
-from llmvc.core.report import Estimate
 from llmvc.core.suite import Case, Suite
 from llmvc.errors import Inconclusive
 from llmvc.gate import least
@@ -71,9 +71,9 @@ def refuse_hopeless(
             _check_floor(metric, size, asked)
         elif metric.kind == "severe":
             _check_budget(metric, size, asked)
-        elif metric.kind == "cost":
-            _check_cost(metric, size, asked, has_baseline=has_baseline)
-        elif metric.kind == "latency":
+        elif metric.kind in ("cost", "tokens"):
+            _check_total(metric, size, asked, has_baseline=has_baseline)
+        else:
             _check_quantile(metric, size.cases, suite.runs, asked)
 
 
@@ -171,13 +171,14 @@ def _check_floor(metric: Metric, size: Size, level: float) -> None:
     )
 
 
-def _check_cost(metric: Metric, size: Size, level: float, *, has_baseline: bool) -> None:
-    rule = metric.limit if has_baseline else metric.ceiling_usd
+def _check_total(metric: Metric, size: Size, level: float, *, has_baseline: bool) -> None:
+    rule = metric.rule(has_baseline=has_baseline)
     if rule is None:
         return
     if size.units < LEAST_COST_UNITS:
         raise Inconclusive(
-            f"metric {metric.name} cannot pass on {size}: cost needs at least {LEAST_COST_UNITS}",
+            f"metric {metric.name} cannot pass on {size}: {metric.kind} "
+            f"{'needs' if metric.kind == 'cost' else 'need'} at least {LEAST_COST_UNITS}",
             hint=f"add cases, or watch {metric.name} only with gate: false",
         )
     if has_baseline and least.least_ratio(size.units, level) >= log(rule):

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from math import ceil, log
 from typing import Final
 
+from llmvc.core.estimate import Estimate
 from llmvc.core.metric import Metric
 from llmvc.core.plural import count
-from llmvc.core.report import Estimate
 from llmvc.core.suite import Suite
 from llmvc.gate import least, words
 from llmvc.gate.least import LEAST_CASES, LEAST_COST_UNITS, LEAST_GROUPS, MOST_CASES, Draw
@@ -23,6 +23,8 @@ LEAST_CHANGED: Final = 5
 MOST_TIMES: Final = 20
 """More cases than this many times the present ones are no advice."""
 _ROUNDING: Final = 1e-9
+_TOTALS: Final = ("cost", "tokens")
+_QUANTILES: Final = ("latency", "context")
 
 
 def settle(
@@ -60,7 +62,7 @@ def settle(
 
 def _missing(metric: Metric, estimate: Estimate, suite: Suite, *, has_baseline: bool) -> int | None:
     """Returns how many more cases settle a metric; None where no number would, or none is known."""
-    rule = _rule(metric, has_baseline=has_baseline)
+    rule = metric.rule(has_baseline=has_baseline)
     if rule is None:
         return None
     total = _least(metric, estimate, suite, rule, has_baseline=has_baseline)
@@ -77,7 +79,7 @@ def _missing(metric: Metric, estimate: Estimate, suite: Suite, *, has_baseline: 
 
 def _advice(metric: Metric, estimate: Estimate, suite: Suite, *, has_baseline: bool) -> str:
     """Says what to do about a metric that no number of cases settles."""
-    rule = _rule(metric, has_baseline=has_baseline)
+    rule = metric.rule(has_baseline=has_baseline)
     if estimate.reason is not None:
         endless = rule is not None and _too_few(metric, estimate, suite)
         return words.too_near() if endless else _mend(metric, estimate)
@@ -103,7 +105,7 @@ def _mend(metric: Metric, estimate: Estimate) -> str:
 def _has_interval(metric: Metric, estimate: Estimate, suite: Suite, *, has_baseline: bool) -> bool:
     """Says whether there is an interval, made at an error rate that the suite allows."""
     low, high = estimate.low, estimate.high
-    if metric.kind == "severe" or not has_baseline:
+    if metric.kind == "severe" or metric.alone or not has_baseline:
         low, high = estimate.arm_low, estimate.arm_high
     allowed = estimate.alpha is not None and estimate.alpha <= suite.alpha * (1 + _ROUNDING)
     return low is not None and high is not None and allowed
@@ -121,23 +123,15 @@ def _few_changed(metric: Metric, estimate: Estimate, *, has_baseline: bool) -> b
     )
 
 
-def _rule(metric: Metric, *, has_baseline: bool) -> float | None:
-    if metric.kind == "severe":
-        return metric.budget
-    if metric.kind == "score":
-        return metric.margin if has_baseline else metric.floor
-    return metric.limit if has_baseline else metric.ceiling_usd
-
-
 def _too_few(metric: Metric, estimate: Estimate, suite: Suite) -> bool:
     """Says whether there are fewer cases than any verdict on the metric takes."""
     if not estimate.n or estimate.n_effective is None or metric.kind == "severe":
         return False
-    if metric.kind == "latency":
+    if metric.kind in _QUANTILES:
         level = estimate.alpha or suite.alpha
         if estimate.n < least.cases_for_quantile(metric.quantile, suite.runs, level):
             return True
-    few_units = metric.kind == "cost" and estimate.n_effective < LEAST_COST_UNITS
+    few_units = metric.kind in _TOTALS and estimate.n_effective < LEAST_COST_UNITS
     return estimate.n < LEAST_CASES or few_units
 
 
@@ -151,9 +145,9 @@ def _least(
     level = estimate.alpha or suite.alpha
     if estimate.n_effective is None or metric.kind == "severe":
         return None
-    if metric.kind == "latency":
+    if metric.kind in _QUANTILES:
         return least.cases_for_quantile(metric.quantile, suite.runs, level)
-    if metric.kind == "cost":
+    if metric.kind in _TOTALS:
         units = least.cases_for_limit(rule, level) if has_baseline else LEAST_COST_UNITS
     elif not has_baseline:
         floor = (rule - metric.scale[0]) / metric.span
@@ -172,11 +166,11 @@ def _least(
 
 def _nothing_differs(metric: Metric, estimate: Estimate, *, has_baseline: bool) -> bool:
     """Says whether the interval has no other width than what a small sample cannot rule out."""
-    if estimate.reason is not None or metric.kind not in ("score", "cost"):
+    if estimate.reason is not None or metric.kind not in ("score", *_TOTALS):
         return False
     if not has_baseline:
         return metric.kind == "score" and estimate.candidate == metric.scale[1]
-    return not estimate.n_changed and estimate.estimate == (1.0 if metric.kind == "cost" else 0.0)
+    return not estimate.n_changed and estimate.estimate == float(metric.kind in _TOTALS)
 
 
 def _cases(metric: Metric, estimate: Estimate, rule: float, *, has_baseline: bool) -> int | None:
@@ -189,7 +183,7 @@ def _cases(metric: Metric, estimate: Estimate, rule: float, *, has_baseline: boo
         return _rare_cases(estimate, rule)
     values = (
         (estimate.estimate, estimate.low, estimate.high)
-        if has_baseline
+        if has_baseline and not metric.alone
         else (estimate.candidate, estimate.arm_low, estimate.arm_high)
     )
     mean, low, high = values

@@ -3,14 +3,21 @@
 from collections.abc import Sequence
 from typing import Final
 
+from llmvc.core.estimate import Estimate
 from llmvc.core.metric import Metric, Severity
 from llmvc.core.plural import count
-from llmvc.core.report import Estimate
 
 SHOWN: Final = 3
 """How many case ids a sentence names."""
 TOP_CASES: Final = 2
 """So many of the dearest cases may not hold over a quarter of a cost."""
+_COMPARED: Final = {"cost": ("cheaper", "dearer"), "latency": ("faster", "slower")}
+_SOURCES: Final = {
+    "cost": "let the provider state costs, or give the model a price under prices:",
+    "tokens": "let the provider state its usage",
+    "context": "write context.window in the bundle, or give the model max_input_tokens under "
+    "prices:, and let the provider state its usage",
+}
 
 
 def rule(metric: Metric, *, has_baseline: bool) -> str:
@@ -21,10 +28,11 @@ def rule(metric: Metric, *, has_baseline: bool) -> str:
         if has_baseline:
             return "" if metric.margin is None else f"margin {_margin(metric)}"
         return "" if metric.floor is None else f"floor {metric.floor:g}"
-    if has_baseline:
+    if has_baseline and not metric.alone:
         meant = f" (meant: {metric.meant})" if metric.meant else ""
         return "" if metric.limit is None else f"limit {_limit(metric)}{meant}"
-    return "" if metric.ceiling_usd is None else f"ceiling ${metric.ceiling_usd:g}"
+    ceiling = metric.rule(has_baseline=False)
+    return "" if ceiling is None else f"ceiling {_amount(metric, ceiling)}"
 
 
 def within(metric: Metric, estimate: Estimate, *, worse: bool) -> str:
@@ -37,11 +45,10 @@ def within(metric: Metric, estimate: Estimate, *, worse: bool) -> str:
             f"{_change(estimate)}, {note} {_score(estimate.low)}, "
             f"within the margin of {_margin(metric)}"
         )
+    better, above = _COMPARED.get(metric.kind, ("lower", "higher"))
     if estimate.high is not None and estimate.high < 1:
-        better = "faster" if metric.kind == "latency" else "cheaper"
         return f"{_ratio(estimate)}, {better} than the baseline"
-    above = "slower, yet" if metric.kind == "latency" else "dearer, yet"
-    note = above if worse else "at worst"
+    note = f"{above}, yet" if worse else "at worst"
     return f"{_ratio(estimate)}, {note} x{estimate.high:.2f}, within the limit of {_limit(metric)}"
 
 
@@ -73,6 +80,8 @@ def worse(metric: Metric, estimate: Estimate) -> str:
         far = metric.margin is not None and (estimate.high or 0.0) < -metric.margin
         how = "far worse than the baseline, beyond" if far else "worse than the baseline;"
         return f"{_change(estimate)}: {how} margin {_margin(metric)}"
+    if metric.alone and metric.ceiling is not None:
+        return reached(metric, estimate, metric.ceiling, "fail")
     return f"{_ratio(estimate)}: beyond the limit of {_limit(metric)}"
 
 
@@ -87,22 +96,25 @@ def few_changed(metric: Metric, estimate: Estimate) -> str:
 
 def chance(metric: Metric, estimate: Estimate) -> str:
     """Says that a metric looks worse by no more than several metrics do by chance."""
-    change = rare(metric, estimate) if metric.kind == "severe" else _ratio(estimate)
-    change = _change(estimate) if metric.kind == "score" else change
+    if metric.kind == "severe":
+        change = rare(metric, estimate)
+    elif metric.alone:
+        change = _arm(metric, estimate)
+    else:
+        change = _change(estimate) if metric.kind == "score" else _ratio(estimate)
     among = "gating" if metric.gate else "watched"
     return f"{change}: worse alone (p = {estimate.p_fail:.3f}), not among all {among} metrics"
 
 
-def watched(estimate: Estimate) -> str:
-    """Describes a latency without a limit."""
+def watched(metric: Metric, estimate: Estimate) -> str:
+    """Describes a latency or a share of the window without a rule."""
     if estimate.candidate is None:
-        return "no latency was measured"
+        return estimate.reason or f"no {metric.kind} was measured"
+    after = _amount(metric, estimate.candidate)
     if estimate.baseline is None or estimate.estimate is None:
-        return f"{estimate.candidate:.3g} s, watched only"
-    return (
-        f"{estimate.baseline:.3g} s -> {estimate.candidate:.3g} s, "
-        f"x{estimate.estimate:.2f}, watched only"
-    )
+        return f"{after}, watched only"
+    before = _amount(metric, estimate.baseline)
+    return f"{before} -> {after}, x{estimate.estimate:.2f}, watched only"
 
 
 def must_pass(cases: Sequence[str]) -> str:
@@ -140,22 +152,20 @@ def no_floor(metric: Metric) -> str:
     """Says that a first release has nothing to be judged by."""
     if metric.kind == "latency":
         return "there is no baseline to compare with yet"
-    what = "floor" if metric.kind == "score" else "ceiling_usd"
-    return f"there is no baseline, and the suite sets no {what}"
+    if metric.alone:
+        return "the suite sets no ceiling"
+    return f"there is no baseline, and the suite sets no {_first_rule(metric)}"
 
 
 def reached(metric: Metric, estimate: Estimate, rule: float, result: str) -> str:
     """Compares one arm with its floor or ceiling."""
     low, high = estimate.arm_low, estimate.arm_high
     if metric.kind == "score":
-        name, text = "floor", f"{estimate.candidate:.3f} [{low:.3f}, {high:.3f}]"
-        rule_text = f"{rule:g}"
+        text = f"{estimate.candidate:.3f} [{low:.3f}, {high:.3f}]"
         verb = {"pass": "reaches", "fail": "is below"}.get(result, "may be below")
-    else:
-        name, text = "ceiling", f"${estimate.candidate:.3g} a case [{low:.3g}, {high:.3g}]"
-        rule_text = f"${rule:g}"
-        verb = {"pass": "is under", "fail": "is above"}.get(result, "may be above")
-    return f"{text} {verb} the {name} of {rule_text}"
+        return f"{text} {verb} the floor of {rule:g}"
+    verb = {"pass": "is under", "fail": "is above"}.get(result, "may be above")
+    return f"{_arm(metric, estimate)} {verb} the ceiling of {_amount(metric, rule)}"
 
 
 def look_at_severe() -> str:
@@ -184,24 +194,30 @@ def set_rule(metric: Metric, *, has_baseline: bool) -> str:
     """Says which rule the suite has to set."""
     if metric.kind == "severe":
         return f"give {metric.name} a budget in the suite"
+    if metric.alone:
+        return f"give {metric.name} a ceiling in the suite"
     if has_baseline:
         what = "margin" if metric.kind == "score" else "limit"
         return f"give {metric.name} a {what} in the suite"
     if metric.kind == "latency":
         return f"{metric.name} has nothing to be compared with yet: promote with --adopt --reason"
-    what = "floor" if metric.kind == "score" else "ceiling_usd"
+    what = _first_rule(metric)
     return f"give {metric.name} a {what} in the suite, or promote with --adopt --reason"
 
 
 def mend(metric: Metric, estimate: Estimate) -> str:
     """Says what to do about a metric that is undefined for another reason than too few cases."""
     watch = f"watch {metric.name} only, with gate: false"
-    if metric.kind == "cost" and estimate.baseline is not None and estimate.candidate is not None:
+    total = metric.kind in ("cost", "tokens")
+    if total and estimate.baseline is not None and estimate.candidate is not None:
+        what = "cost" if metric.kind == "cost" else "total"
         if not (estimate.baseline > 0 and estimate.candidate > 0):
-            return f"a cost of nothing has no ratio: {watch}"
-        return f"more cases, so that no {TOP_CASES} of them hold so much of the cost; or {watch}"
-    if metric.kind == "cost":
-        return f"let the provider state costs, or give the model a price under prices:; or {watch}"
+            return f"a {what} of nothing has no ratio: {watch}"
+        return f"more cases, so that no {TOP_CASES} of them hold so much of the {what}; or {watch}"
+    if metric.kind in _SOURCES:
+        return f"{_SOURCES[metric.kind]}; or {watch}"
+    if metric.kind == "latency" and metric.of == "first-token":
+        return f"stream the answers, with stream: true on the provider; or {watch}"
     what = "latency" if metric.kind == "latency" else "score"
     return f"see why runs of {metric.name} have no usable {what}, then llmvc eval again; or {watch}"
 
@@ -237,6 +253,30 @@ def over_budget(metric: Metric) -> str:
 def too_near() -> str:
     """Says that no affordable number of cases decides."""
     return "more cases of this kind hardly settle it: the difference is too near the rule"
+
+
+def _first_rule(metric: Metric) -> str:
+    """Names the rule that a first release is held against."""
+    return {"score": "floor", "cost": "ceiling_usd"}.get(metric.kind, "ceiling")
+
+
+def _amount(metric: Metric, value: float) -> str:
+    """Shows a value of what is counted or timed, in its unit."""
+    if metric.kind == "cost":
+        return f"${value:g}"
+    if metric.kind == "context":
+        return f"{value:.1%}"
+    return f"{value:,.0f} tokens" if metric.kind == "tokens" else f"{value:.3g} s"
+
+
+def _arm(metric: Metric, estimate: Estimate) -> str:
+    """Shows the candidate alone with its interval."""
+    mean, low, high = estimate.candidate or 0.0, estimate.arm_low or 0.0, estimate.arm_high or 0.0
+    if metric.kind == "cost":
+        return f"${mean:.3g} a case [{low:.3g}, {high:.3g}]"
+    if metric.kind == "tokens":
+        return f"{mean:,.0f} tokens a case [{low:,.0f}, {high:,.0f}]"
+    return f"p{100 * metric.quantile:g} {mean:.1%} of the window [{low:.1%}, {high:.1%}]"
 
 
 def _listed(cases: Sequence[str]) -> str:

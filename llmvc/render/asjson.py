@@ -9,6 +9,7 @@ from llmvc.core.release import Release
 
 if TYPE_CHECKING:
     from llmvc.app.appending import Moved
+    from llmvc.app.fitting import Fit
     from llmvc.app.history import Log, Shown
     from llmvc.app.judging import Measured
     from llmvc.app.migrating import Migrated
@@ -42,6 +43,11 @@ def release(item: Release) -> dict[str, Any]:
     return {**stored, "digest": item.digest}
 
 
+def fit(found: "Fit | None") -> dict[str, Any] | None:
+    """Returns the longest request beside its window; None if no window is known."""
+    return None if found is None else {**plain_object(found), "state": found.state}
+
+
 def resolved(found: "Resolved") -> dict[str, Any]:
     """Returns what a revision named."""
     return {
@@ -56,7 +62,12 @@ def resolved(found: "Resolved") -> dict[str, Any]:
 def log(found: "Log") -> dict[str, Any]:
     """Returns a history, newest first."""
     versions = [{**plain_object(item), "digest": item.digest} for item in found.versions]
-    return {"name": found.name, "releases": plain(found.releases), "versions": versions}
+    return {
+        "name": found.name,
+        "releases": plain(found.releases),
+        "versions": versions,
+        "shifts": {str(seq): plain(one) for seq, one in found.shifts.items()},
+    }
 
 
 def shown(found: "Shown") -> dict[str, Any]:

@@ -15,11 +15,13 @@ _FACTS: Final = (
     "input_tokens",
     "output_tokens",
     "cached_tokens",
+    "cache_write_tokens",
     "reasoning_tokens",
     "latency_s",
+    "ttft_s",
     "cost_usd",
 )
-_LISTS: Final = ("tool_calls", "steps", "calls")
+_LISTS: Final = ("notes", "tool_calls", "steps", "calls")
 
 
 def text(found: "Shown") -> str:

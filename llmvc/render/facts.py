@@ -6,15 +6,20 @@ Terminal, Markdown and HTML show the same ones.
 from typing import TYPE_CHECKING, Final
 
 from llmvc.core.digest import short
+from llmvc.core.judging import Evidence
 from llmvc.core.plural import count
 from llmvc.core.report import ARMS
+from llmvc.errors import FormatError
 from llmvc.gate.level import note
-from llmvc.render import views
+from llmvc.render import spellings, views
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from llmvc.app.reporting import Reading
+    from llmvc.core.estimate import Estimate, MetricVerdict
     from llmvc.core.metric import Metric
-    from llmvc.core.report import Estimate, MetricVerdict, Run
+    from llmvc.core.report import Report, Run
     from llmvc.evals.changes import CaseChange, Changes, Scores
 
 Facts = list[tuple[str, str]]
@@ -73,12 +78,38 @@ def head(reading: "Reading") -> Facts:
         facts.append(("stricter", stricter))
     if report.merges:
         facts.append(("unites", ", ".join(short(item) for item in report.merges)))
+    facts += _judges(report)
     errors = _errors(reading)
     if errors:
         facts.append(("errors", errors))
     if report.recorded:
         facts.append(("recorded", "outputs were replayed from recordings of real calls"))
     return facts + [("note", item) for item in reading.notes]
+
+
+def _judges(report: "Report") -> Facts:
+    """Says who graded, and what could be said of them then; the verdict tells what came since."""
+    facts: Facts = []
+    for own, value in sorted(report.judges.items()):
+        try:
+            told = Evidence.from_dict(value)
+        except FormatError:
+            continue
+        labelled = {case for cases in told.labels.values() for case in cases}
+        who = f"{told.name} {short(own)}, {told.state} then, for {', '.join(told.scorers)}"
+        parts = [f"{who}: {count(told.graded, 'answer')}"]
+        if told.protocol != "pointwise":
+            parts.append(f"on {told.flips:,} of them the two orders disagreed")
+        if told.usd:
+            parts.append(f"${told.usd:.4f}")
+        if told.flagged:
+            parts.append(f"{told.flagged:,} of them aimed at it")
+        if labelled:
+            parts.append(f"people labelled {count(len(labelled), 'case')}")
+        if told.warnings:
+            parts.append(f"warnings: {', '.join(told.warnings)}")
+        facts.append(("judge", "; ".join(parts)))
+    return facts
 
 
 def _look(reading: "Reading") -> str:
@@ -137,6 +168,7 @@ def metric(rule: "Metric | None", item: "Estimate", judged: "MetricVerdict | Non
     if item.reason is not None and (judged is None or item.reason not in judged.reason):
         facts.append(("undefined", item.reason))
     facts.append(("cases", _cases(item)))
+    facts += _judge_alone(item)
     spread = _spread(item)
     if spread:
         facts.append(("spread", spread))
@@ -146,6 +178,11 @@ def metric(rule: "Metric | None", item: "Estimate", judged: "MetricVerdict | Non
     if item.arm_low is not None and item.arm_high is not None and item.baseline is not None:
         ends = f"[{views.value(item, item.arm_low)}, {views.value(item, item.arm_high)}]"
         facts.append(("alone", f"the candidate alone: {views.value(item, item.candidate)} {ends}"))
+    if quantiles := item.details.get("quantiles"):
+        facts.append(("quantiles", _quantiles(item, quantiles)))
+    if truncated := item.details.get("truncated"):
+        facts.append(("truncated", _truncated(truncated)))
+    facts += spellings.told(item)
     if item.method:
         facts.append(("method", _method(item)))
     if item.checks:
@@ -165,9 +202,21 @@ def _cases(item: "Estimate") -> str:
     text = count(item.n, "case")
     if item.n_effective is not None and abs(item.n_effective - item.n) > 0.5:
         text += f", worth {item.n_effective:.0f} independent ones"
-    if item.baseline is not None and item.kind in ("score", "cost"):
+    labels = item.details.get("judge", {}).get("labels")
+    if labels:
+        text += f", {labels:,.0f} of them labelled"
+    if item.baseline is not None and item.kind in ("score", "cost", "tokens"):
         text += f"; {item.n_worse} lower, {item.n_better} higher than under the baseline"
     return text
+
+
+def _judge_alone(item: "Estimate") -> Facts:
+    """Says what the judge's grades show without the labels that corrected them."""
+    told = item.details.get("judge", {})
+    value, low, high = (told.get(f"reported{end}") for end in ("", "_low", "_high"))
+    if not told.get("labels") or value is None or low is None or high is None:
+        return []
+    return [("judge alone", f"{value:+.3f} [{low:+.3f}, {high:+.3f}], without the labels")]
 
 
 def _spread(item: "Estimate") -> str:
@@ -205,9 +254,30 @@ def _bound(item: "Estimate") -> str:
     """Names what an estimate is held against."""
     if item.kind == "severe":
         return "budget"
-    if item.baseline is None:
+    if item.baseline is None or item.kind == "context":
         return "floor" if item.kind == "score" else "ceiling"
     return "margin" if item.kind == "score" else "limit"
+
+
+def _quantiles(item: "Estimate", told: "Mapping[str, float | None]") -> str:
+    """Shows median and tails of both arms over all runs."""
+    names = dict.fromkeys(name.rpartition(" ")[2] for name in told)
+    return ", ".join(
+        " ".join((name, " -> ".join(views.value(item, told[arm]) for arm in _both(told, name))))
+        for name in names
+    )
+
+
+def _truncated(told: "Mapping[str, float | None]") -> str:
+    """Says in what share of an arm's runs messages were left out to fit the window."""
+    shares = (f"{told[arm]:.1%}" for arm in _both(told))
+    return f"{' -> '.join(shares)} of the runs left out messages to fit the window"
+
+
+def _both(told: "Mapping[str, float | None]", name: str = "") -> list[str]:
+    """Returns the members of a group for the baseline and the candidate, as far as it has them."""
+    listed = (f"{arm} {name}".rstrip() for arm in ARMS)
+    return [arm for arm in listed if told.get(arm) is not None]
 
 
 def _listed(ids: "tuple[str, ...]") -> str:

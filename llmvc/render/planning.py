@@ -25,7 +25,7 @@ def plan(done: "Planned") -> str:
     lines: list[str] = []
     for metric in found.metrics:
         lines.append(_answer(metric, found))
-        lines.append(_table(metric, found))
+        lines += [] if metric.kind == "context" else [_table(metric, found)]
         lines += [f"  {note}" for note in _facts(metric, found.case_usd)]
     if len(found.metrics) > 1 and found.chance is not None:
         lines.append(
@@ -85,6 +85,8 @@ def _answer(metric: "MetricPlan", found: "SuitePlan") -> str:
 
 def _passing(metric: "MetricPlan") -> str:
     """Says how often an unchanged bundle passes."""
+    if metric.chance is None and metric.kind == "context":
+        return "whether a bundle stays below it is for the eval to show"
     if metric.chance is None:
         return "how often an unchanged bundle passes is not known"
     if not metric.chance:
@@ -167,6 +169,8 @@ def _rule(metric: "MetricPlan") -> str:
         return "no rule"
     if metric.kind == "score":
         return f"margin {metric.rule:g}"
+    if metric.kind == "context":
+        return f"ceiling {metric.rule:.1%}"
     return f"budget {metric.rule:g}" if metric.kind == "severe" else f"limit x{metric.rule:g}"
 
 

@@ -11,8 +11,9 @@ from math import exp, log
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from llmvc.core.estimate import Estimate, Verdict
     from llmvc.core.metric import Metric
-    from llmvc.core.report import Estimate, Report, Verdict
+    from llmvc.core.report import Report
     from llmvc.core.suite import Suite
 
 WIDTH: Final = 40
@@ -126,7 +127,7 @@ def panels(report: "Report", suite: "Suite", judged: "Verdict") -> tuple[Panel, 
 
 
 def _span(metric: "Metric", item: "Estimate", outcome: str, *, paired: bool) -> Span | None:
-    compared = paired and metric.kind != "severe"
+    compared = paired and metric.kind != "severe" and not metric.alone
     low, high = (item.low, item.high) if compared else (item.arm_low, item.arm_high)
     point = item.estimate if compared else item.candidate
     if low is None or high is None or point is None:
@@ -138,12 +139,12 @@ def _marks(
     metric: "Metric", item: "Estimate", *, paired: bool
 ) -> tuple[float | None, float | None]:
     """Returns where nothing changed, and the rule."""
-    if metric.kind == "severe":
-        return (item.baseline if paired else None), metric.budget
+    if metric.kind == "severe" or metric.alone:
+        return (item.baseline if paired else None), metric.rule(has_baseline=paired)
     if metric.kind == "score":
         margin = None if metric.margin is None else -metric.margin
         return (0.0, margin) if paired else (None, metric.floor)
-    return (1.0, metric.limit) if paired else (None, metric.ceiling_usd)
+    return (1.0 if paired else None), metric.rule(has_baseline=paired)
 
 
 def _axis(
@@ -157,9 +158,11 @@ def _axis(
         if paired:
             return f"{what}, candidate minus baseline", "right", "margin", False, "{:+.2f}"
         return what, "right", "floor", False, "{:.2f}"
+    if kind == "context":
+        return "share of the context window used", "left", "ceiling", False, "{:.1%}"
     if paired:
         return f"{kind}, candidate over baseline", "left", "limit", True, "x{:.2f}"
-    unit = "${:.4g}" if kind == "cost" else "{:.2f}s"
+    unit = {"cost": "${:.4g}", "tokens": "{:,.0f}"}.get(kind, "{:.2f}s")
     return kind, "left", "ceiling", False, unit
 
 

@@ -9,19 +9,22 @@ from llmvc.core.digest import short
 from llmvc.core.plural import count
 from llmvc.core.release import Release
 from llmvc.core.version import Version
-from llmvc.render import entry
+from llmvc.render import entry, spellings
+from llmvc.render.judges import shift_words
 from llmvc.render.text import paint, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from llmvc.app.appending import Moved
+    from llmvc.app.fitting import Fit
     from llmvc.app.history import Log, Shown
     from llmvc.app.prepush import Checked
     from llmvc.app.review import Diff
     from llmvc.app.revisions import Resolved
     from llmvc.app.versioning import BundleState, Committed, EnvironmentState
-    from llmvc.core.report import Estimate, MetricVerdict, Report, Verdict
+    from llmvc.core.estimate import Estimate, MetricVerdict, Verdict
+    from llmvc.core.report import Report
     from llmvc.store.behind import Behind
     from llmvc.store.sync import FetchResult, PushResult
 
@@ -33,6 +36,22 @@ def committed(done: "Committed") -> str:
     return f"{done.name}  {short(done.digest)}  {sections}" + (
         f"      ({serving})" if serving else ""
     )
+
+
+def fit(found: "Fit") -> str:
+    """Shows the longest request beside the context window."""
+    reserved = f" ({found.reserved:,} reserved for output)" if found.reserved else ""
+    text = (
+        f"  context  worst case about {found.tokens:,} of {found.window:,} tokens{reserved}, "
+        f"case {found.case}: {found.state}"
+    )
+    if found.dropped:
+        text += f", once {found.dropped:,} of its turns and examples are left out"
+    if found.tokens <= found.most:
+        return text
+    over = f"{found.tokens - found.most:,} too many by {found.estimator}"
+    sure = f"; at least {found.least:,} for certain" if found.least > found.most else ""
+    return f"{text}, {over}{sure}"
 
 
 def status(states: "Iterable[BundleState]") -> str:
@@ -63,19 +82,30 @@ def _marks(state: "BundleState", env: "EnvironmentState") -> list[str]:
 def log(found: "Log", *, colored: bool) -> str:
     """Shows a history, newest first."""
     if found.releases:
-        return table(_release_row(item, colored=colored) for item in found.releases)
+        shifts = {seq: shift_words(one) for seq, one in found.shifts.items()}
+        return table(
+            _release_row(item, colored=colored, shift=shifts.get(item.seq))
+            for item in found.releases
+        )
     serving = found.serving or {}
     return table(_version_row(item, serving.get(item.bundle, ())) for item in found.versions)
 
 
-def _release_row(item: Release, *, colored: bool) -> tuple[str, ...]:
+def _release_row(item: Release, *, colored: bool, shift: str | None = None) -> tuple[str, ...]:
     notes = [] if item.proven else [paint("UNPROVEN", "inconclusive", colored=colored)]
     if item.report is not None:
-        notes.append(f"report {short(item.report)}")
+        notes.append(_evidence(item))
+    if shift is not None:
+        notes.append(shift)
     if item.reason:
         notes.append(f'"{item.reason}"')
     move = f"{short(item.from_)} -> {short(item.to)}"
     return str(item.seq), item.kind, move, item.time, item.actor, "  ".join(notes)
+
+
+def _evidence(item: Release) -> str:
+    """Names what a release rests on; a judge has no suite, and its calibration for a report."""
+    return f"{'report' if item.suite else 'calibration'} {short(item.report)}"
 
 
 def _version_row(item: Version, envs: tuple[str, ...]) -> tuple[str, ...]:
@@ -93,7 +123,7 @@ def moved(done: "Moved", *, dry_run: bool) -> str:
         return f"{where}  {short(item.to)}  served already, nothing to do"
     lines = [f"{where}  {short(item.from_)} -> {short(item.to)}  release {item.seq}, {item.kind}"]
     if item.report is not None:
-        lines.append(f"  evidence  report {short(item.report)}")
+        lines.append(f"  evidence  {_evidence(item)}")
     if not item.proven:
         lines.append("  UNPROVEN  no passing evidence stands behind this version")
     lines += [f"  {note}" for note in (done.suite_note, done.pushed) if note]
@@ -109,6 +139,7 @@ def verdict(report: "Report", judged: "Verdict", *, colored: bool) -> str:
     lines.append(f"verdict: {told}  {judged.reason}")
     if judged.settle:
         lines.append(f"  next step: {judged.settle}")
+    lines += [f"  warning: {said}" for said in spellings.warnings(report.estimates)]
     lines += _failed(report)
     if report.recorded:
         lines.append("  recorded: outputs were replayed from recordings of real calls")
@@ -177,17 +208,21 @@ def value(item: "Estimate", number: float | None) -> str:
         return f"{number:.2%}"
     if item.kind == "cost":
         return f"${number:.6f}".rstrip("0").rstrip(".") if number < 0.01 else f"${number:.4f}"
+    if item.kind == "tokens":
+        return f"{number:,.0f}"
+    if item.kind == "context":
+        return f"{number:.1%}"
     return f"{number:.3f}s" if item.kind == "latency" else f"{number:.3f}"
 
 
 def effect(item: "Estimate") -> str:
     """Shows the difference to the baseline with its interval; one arm's interval without one."""
-    if item.estimate is None or item.kind == "severe":
+    if item.estimate is None or item.kind in ("severe", "context"):
         low, high = item.arm_low, item.arm_high
         if low is None or high is None:
             return "-"
         arm = (f"{low:.3f}", f"{high:.3f}")
-        if item.kind in ("severe", "cost"):
+        if item.kind in ("severe", "cost", "tokens", "context"):
             arm = value(item, low), value(item, high)
         return f"[{', '.join(arm)}]"
     sign, places = ("+", 3) if item.kind == "score" else ("", 2)

@@ -5,12 +5,14 @@
 - The correction counts its own uncertainty as the EL-score test does, so that few disagreements
   among the labelled cases never look like certainty.
 - Below 100 labels the correction is not trusted: the human labels alone are tested.
-- Anchors are frozen answers judged again; a judge that scores them otherwise has drifted.
+- Anchors are frozen answers judged again; a judge that scores them otherwise has drifted. Verdicts
+  that flip tell that sooner than the mean score: flips in both directions do not cancel out.
+- Judges that err together are worth fewer votes than there are judges.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import copysign, inf, sqrt
+from math import copysign, inf, log, log1p, sqrt
 from typing import Final, Literal
 
 import numpy as np
@@ -26,6 +28,9 @@ LEAST_ANCHORS: Final = 60
 SAME_WITHIN: Final = 0.05
 SAME_ALPHA: Final = 0.05
 DRIFT_ALPHA: Final = 0.01
+FLIP_ALPHA: Final = 0.05
+LEAST_NOISE: Final = 0.02
+"""No judge is taken to be steadier than this: few repeats cannot show it."""
 _LEAST_OTHERS: Final = 2
 _AT: Final = 1e-12
 
@@ -134,6 +139,60 @@ def drift(reference: FloatArray, new: FloatArray) -> Drift:
     if abs(sample.guarded(0.0)) > strict:
         return Drift("drift", n, sample.mean, *sample.interval(strict))
     return Drift("unknown", n, sample.mean, *sample.interval(usual))
+
+
+@dataclass(frozen=True, slots=True)
+class Flips:
+    """Whether more verdicts on the anchors flipped than the judge's own noise explains.
+
+    Attributes:
+        n: anchors judged again.
+        flips: how many got another verdict.
+        alarm: the least number that is too many; n + 1 if none is.
+        p: chance of so many or more if the judge is what it was.
+    """
+
+    n: int
+    flips: int
+    alarm: int
+    p: float
+
+
+def flip_test(flips: int, n: int, noise: float, *, alpha: float = FLIP_ALPHA) -> Flips:
+    """Tests flipped verdicts by the exact one-sided binomial test.
+
+    Args:
+        flips: anchors with another verdict than at calibration.
+        n: anchors judged again.
+        noise: how often a judge that has not changed flips, in [0, 0.5]; at least 0.02 is taken.
+        alpha: the chance of an alarm for such a judge is at most this.
+    """
+    rate = max(noise, LEAST_NOISE)
+    at = np.arange(n)
+    # In logarithms: the chance of no flip at all is below the least number for many anchors.
+    steps = np.log((n - at) / (at + 1.0)) + log(rate / (1.0 - rate))
+    chances = np.exp(n * log1p(-rate) + np.concatenate([[0.0], np.cumsum(steps)]))
+    tails = np.append(np.cumsum(chances[::-1])[::-1], 0.0)
+    alarm = int(np.argmax(tails <= alpha))
+    return Flips(n, flips, alarm, min(1.0, float(tails[flips])))
+
+
+def effective_votes(errors: FloatArray) -> float | None:
+    """Returns how many independent judges a panel is worth: k / (1 + (k - 1) r).
+
+    Args:
+        errors: 1 where a judge errs, 0 where it does not, shape (judges, anchors).
+
+    Returns:
+        The number, in [1, k], with r the mean correlation of the errors of two judges, at least 0;
+        None where fewer than two judges err on some anchors and not on others.
+    """
+    telling = errors[errors.std(axis=1) > 0] if errors.size else errors[:0]
+    k = len(telling)
+    if k < _LEAST_OTHERS:
+        return None
+    together = (float(np.corrcoef(telling).sum()) - k) / (k * (k - 1))
+    return k / (1.0 + (k - 1) * max(0.0, together))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,4 +1,4 @@
-"""The latency test: is a quantile of the candidate's latency within a limit of the baseline's?
+"""The test of a quantile, of latency or of the context used: is it within a limit?
 
 - The quantile is one over all runs; whole groups of cases are resampled, and both arms keep the
   same groups, so that runs are never counted as independent and the comparison stays paired.
@@ -39,10 +39,10 @@ class QuantileTest:
 
     Attributes:
         alpha: one-sided level of each bound.
-        baseline: quantile of the baseline in seconds; None for one arm.
-        candidate: quantile of the candidate in seconds.
+        baseline: quantile of the baseline; None for one arm.
+        candidate: quantile of the candidate.
         estimate: candidate over baseline; None for one arm.
-        low: lower bound of the ratio, or of the seconds for one arm.
+        low: lower bound of the ratio, or of the quantile for one arm.
         high: upper bound.
         p_pass: one-sided p of "at the limit or beyond"; below `alpha` where `high` is below it.
         p_fail: one-sided p of "at the limit or within"; below `alpha` where `low` is above it.
@@ -120,10 +120,10 @@ def quantile_ratio(
     seed: int = 0,
     resamples: int = 2000,
 ) -> QuantileTest:
-    """Tests the ratio of a latency quantile, paired by group, with a cluster bootstrap.
+    """Tests the ratio of a quantile, paired by group, with a cluster bootstrap.
 
     Args:
-        candidate: seconds of each case's runs, above 0, shape (cases, runs of that case).
+        candidate: values of each case's runs, above 0, shape (cases, runs of that case).
         baseline: the same cases under the baseline; the numbers of runs may differ.
         groups: which cases belong together.
         q: the quantile, in (0, 1).
@@ -148,10 +148,7 @@ def quantile_ratio(
     ours, theirs = _bootstrap((top, bottom), groups, q=q, seed=seed, resamples=resamples)
     drawn = np.sort(ours / theirs)
     low, high = _interval(drawn, estimate, alpha)
-    p_pass = p_fail = None
-    if limit is not None:
-        p_pass = _p(int((drawn >= limit).sum()), resamples, against=estimate >= limit)
-        p_fail = _p(int((drawn <= limit).sum()), resamples, against=estimate <= limit)
+    p_pass, p_fail = _against(drawn, estimate, limit)
     return QuantileTest(
         alpha=alpha,
         baseline=seconds[1],
@@ -169,16 +166,18 @@ def quantile_of(
     groups: Groups,
     *,
     q: float = 0.5,
+    limit: float | None = None,
     alpha: float = 0.05,
     seed: int = 0,
     resamples: int = 2000,
 ) -> QuantileTest:
-    """Returns a latency quantile of one arm with its percentile interval, in seconds.
+    """Returns a quantile of one arm with its percentile interval.
 
     Args:
-        candidate: seconds of each case's runs, above 0, shape (cases, runs of that case).
+        candidate: values of each case's runs, above 0, shape (cases, runs of that case).
         groups: which cases belong together.
         q: the quantile, in (0, 1).
+        limit: the largest value that may pass; None tests no limit.
         alpha: one-sided level; the interval has level 1 - 2 * alpha.
         seed: of the resampling.
         resamples: how many.
@@ -187,10 +186,11 @@ def quantile_of(
         return QuantileTest(alpha, reason=reason)
     groups = _together(groups, seed)
     runs = _Runs.of(candidate, groups)
-    seconds = float(runs.quantile(np.ones((1, groups.count)), q)[0])
+    found = float(runs.quantile(np.ones((1, groups.count)), q)[0])
     (drawn,) = _bootstrap((runs,), groups, q=q, seed=seed, resamples=resamples)
-    low, high = _interval(np.sort(drawn), seconds, alpha)
-    return QuantileTest(alpha, candidate=seconds, low=low, high=high)
+    low, high = _interval(np.sort(drawn), found, alpha)
+    p_pass, p_fail = _against(drawn, found, limit)
+    return QuantileTest(alpha, candidate=found, low=low, high=high, p_pass=p_pass, p_fail=p_fail)
 
 
 def _refusal(
@@ -213,7 +213,7 @@ def _unusable(name: str, rows: Rows, cases: int, q: float) -> str | None:
         return f"a case has no run of the {name}"
     values = _flat(rows)
     if not (np.isfinite(values) & (values > 0)).all():
-        return f"a latency of the {name} is not above 0 or no number"
+        return f"a value of the {name} is not above 0 or no number"
     needed = ceil(round(LEAST_BEYOND / min(q, 1.0 - q), 6))
     if len(values) < needed:
         return (
@@ -226,7 +226,7 @@ def _unusable(name: str, rows: Rows, cases: int, q: float) -> str | None:
 def _unseen(groups: Groups, q: float, alpha: float) -> str | None:
     """Says where all cases may well lie on one side of the quantile, which no resample shows.
 
-    If latency were a matter of the case alone, that would happen by chance q^n of the time: the
+    If the value were a matter of the case alone, that would happen by chance q^n of the time: the
     order statistics of fewer cases bound no quantile at that level, however often they are run.
     """
     needed = ceil(log(alpha) / log(max(q, 1.0 - q)))
@@ -283,6 +283,18 @@ def _interval(drawn: FloatArray, estimate: float, alpha: float) -> tuple[float, 
     """Returns the values that neither p-value rejects; the estimate is always among them."""
     side = _sides(alpha, len(drawn))
     return min(float(drawn[side - 1]), estimate), max(float(drawn[len(drawn) - side]), estimate)
+
+
+def _against(
+    drawn: FloatArray, estimate: float, limit: float | None
+) -> tuple[float | None, float | None]:
+    """Returns the p-values of "at the limit or beyond" and of "at the limit or within"."""
+    if limit is None:
+        return None, None
+    return (
+        _p(int((drawn >= limit).sum()), len(drawn), against=estimate >= limit),
+        _p(int((drawn <= limit).sum()), len(drawn), against=estimate <= limit),
+    )
 
 
 def _p(beyond: int, resamples: int, *, against: bool) -> float:

@@ -59,6 +59,7 @@ def cost_ratio(
     *,
     limit: float | None = None,
     alpha: float = 0.05,
+    what: str = "cost",
 ) -> TotalTest:
     """Tests the ratio of total costs, paired by case.
 
@@ -68,11 +69,12 @@ def cost_ratio(
         groups: which cases belong together.
         limit: the largest ratio that may pass; None tests no limit.
         alpha: one-sided level, halved here for up to 100 units.
+        what: what is added up, for reasons in words.
     """
     level = cost_level(groups, alpha)
     free = len(candidate) > 0 and not candidate.any()
     arms = (("baseline", baseline),) if free else (("candidate", candidate), ("baseline", baseline))
-    if reason := groups.refusal() or refusal(groups, *arms):
+    if reason := groups.refusal() or refusal(groups, *arms, what=what):
         return TotalTest(level, reason=reason)
     if free:
         return _free(groups.count, limit, level)
@@ -83,7 +85,12 @@ def cost_ratio(
 
 
 def mean_cost(
-    candidate: FloatArray, groups: Groups, *, limit: float | None = None, alpha: float = 0.05
+    candidate: FloatArray,
+    groups: Groups,
+    *,
+    limit: float | None = None,
+    alpha: float = 0.05,
+    what: str = "cost",
 ) -> TotalTest:
     """Returns the mean cost of one arm with its interval, made on the logarithm.
 
@@ -92,9 +99,10 @@ def mean_cost(
         groups: which cases belong together.
         limit: the largest mean that may pass, in the unit of the costs; None tests no limit.
         alpha: one-sided level, halved here for up to 100 units.
+        what: what is added up, for reasons in words.
     """
     level = cost_level(groups, alpha)
-    if reason := groups.refusal() or refusal(groups, ("candidate", candidate)):
+    if reason := groups.refusal() or refusal(groups, ("candidate", candidate), what=what):
         return TotalTest(level, reason=reason)
     mean = float(candidate.mean())
     return _log_test(mean, candidate / mean - 1.0, groups, limit=limit, level=level)
@@ -105,24 +113,25 @@ def cost_level(groups: Groups, alpha: float) -> float:
     return alpha / 2 if groups.effective <= FEW_UNITS else alpha
 
 
-def refusal(groups: Groups, *arms: tuple[str, FloatArray]) -> str | None:
+def refusal(groups: Groups, *arms: tuple[str, FloatArray], what: str = "cost") -> str | None:
     """Returns why costs like these cannot be judged; None if they can."""
     if groups.effective < LEAST_UNITS:
-        what = "cases" if groups.alone else "effective cases"
+        cases = "cases" if groups.alone else "effective cases"
         return (
-            f"{groups.effective:.0f} {what} are too few to judge cost: "
+            f"{groups.effective:.0f} {cases} are too few to judge {what}: "
             f"at least {LEAST_UNITS} are needed"
         )
     for name, costs in arms:
         total = float(costs.sum())
         if not np.isfinite(costs).all() or (costs < 0).any():
-            return f"a cost of the {name} is negative or no number"
+            return f"a value of the {name} is negative or no number"
         if total <= 0:
-            return f"the {name} costs nothing, so that there is no ratio"
+            costs_none = "costs nothing" if what == "cost" else f"uses no {what}"
+            return f"the {name} {costs_none}, so that there is no ratio"
         share = float(np.sort(costs)[-TOP_CASES:].sum()) / total
         if share > TOP_SHARE:
             return (
-                f"{TOP_CASES} cases hold {share:.0%} of the {name}'s cost: "
+                f"{TOP_CASES} cases hold {share:.0%} of the {name}'s {what}: "
                 "the total says little about other cases"
             )
     return None

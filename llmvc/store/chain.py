@@ -14,6 +14,7 @@ from llmvc.core import digest
 from llmvc.core import release as rules
 from llmvc.core.bundle import Bundle, Parts, parts
 from llmvc.core.digest import Digest
+from llmvc.core.judging import Calibration
 from llmvc.core.names import env_ref
 from llmvc.core.release import Release
 from llmvc.errors import FormatError, IntegrityError, StoreError
@@ -21,6 +22,9 @@ from llmvc.store.backend import Backend
 from llmvc.store.refs import Change
 
 RECORD: Final = "release.json"
+REPORT: Final = "report.json"
+CALIBRATION: Final = "calibration.json"
+"""The evidence of a judge's release, in the place of suite and report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,14 +122,18 @@ class EnvChain:
             if self.blob(name, end) is None:
                 raise IntegrityError(f"{self.ref} release {end.release.seq} lacks its {name}")
         self.parts(end)
+        calibration = self.blob(CALIBRATION, end)
+        wrong = calibration and vouched(end.release, calibration)
+        if wrong:
+            raise IntegrityError(f"{self.ref} release {end.release.seq}: {wrong}")
         return found
 
     def blob(self, name: str, at: Tip | None = None) -> bytes | None:
         """Returns a file of the newest release's tree; None if it has none of that name.
 
         Args:
-            name: `release.json`, `bundle.json`, `policy.json`, `suite.json`, `report.json` or
-                `o/` and 64 hex characters.
+            name: `release.json`, `bundle.json`, `policy.json`, `suite.json`, `report.json`,
+                `calibration.json` or `o/` and 64 hex characters.
             at: the release to look into instead of the newest.
 
         Raises:
@@ -275,8 +283,24 @@ def files_of(release: Release) -> tuple[str, ...]:
         "bundle.json",
         "policy.json",
         *(("suite.json",) if release.suite else ()),
-        *(("report.json",) if release.report else ()),
+        *((evidence_of(release),) if release.report else ()),
     )
+
+
+def evidence_of(release: Release) -> str:
+    """Returns the file that holds a release's evidence: one without a suite is a judge's."""
+    return REPORT if release.suite else CALIBRATION
+
+
+def vouched(release: Release, data: bytes) -> str | None:
+    """Returns what is wrong with the calibration that a judge's release rests on."""
+    try:
+        found = Calibration.from_bytes(data)
+    except FormatError as err:
+        return str(err)
+    if found.judge != release.to or not found.admitted:
+        return "the calibration does not admit the judge that is released"
+    return None
 
 
 def named(release: Release, name: str) -> Digest | None:
@@ -287,5 +311,5 @@ def named(release: Release, name: str) -> Digest | None:
         "bundle.json": release.to,
         "policy.json": release.policy,
         "suite.json": release.suite,
-        "report.json": release.report,
+        evidence_of(release): release.report,
     }.get(name)

@@ -17,7 +17,17 @@ from llmvc.core.names import ENV_PREFIX, STORE_REF, env_of
 from llmvc.core.release import MEASURED, Release, kind_of_promotion
 from llmvc.core.report import Report
 from llmvc.errors import FormatError, IntegrityError, LlmvcError
-from llmvc.store.chain import RECORD, EnvChain, Tip, files_of, named, trailers
+from llmvc.store.chain import (
+    CALIBRATION,
+    RECORD,
+    REPORT,
+    EnvChain,
+    Tip,
+    files_of,
+    named,
+    trailers,
+    vouched,
+)
 from llmvc.store.git import reason
 from llmvc.store.reader import Object
 from llmvc.store.refs import is_ancestor
@@ -185,6 +195,8 @@ def _moved(repo: Repository, chain: EnvChain, before: Tip | None, tip: Tip) -> s
     old, new = bundles
     if release.kind in MEASURED and new and release.kind != kind_of_promotion(old, new):
         return f"is a {kind_of_promotion(old, new)}, its record says {release.kind}"
+    if release.kind in MEASURED and new and (new.kind == "judge") != (release.suite is None):
+        return f"its evidence is not that of a bundle of kind {new.kind}"
     try:
         moment = datetime.fromisoformat(release.time)
     except ValueError:
@@ -208,7 +220,9 @@ def _released(release: Release, name: str, data: bytes) -> str | None:
             return f"holds {own}, its record says {right}"
         if not canonical(data):
             return "is not in canonical form"
-        return _asked(release, Report.from_bytes(data)) if name == "report.json" else None
+        if name == CALIBRATION:
+            return vouched(release, data)
+        return _asked(release, Report.from_bytes(data)) if name == REPORT else None
     except FormatError as err:
         return str(err)
 

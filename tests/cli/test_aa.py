@@ -139,7 +139,7 @@ def test_an_error_rate_above_the_promise_exits_1(tmp_path, cli, monkeypatch):
 
 def lenient(estimates, suite, **_):
     """A gate that lets everything pass."""
-    from llmvc.core.report import MetricVerdict, Verdict
+    from llmvc.core.estimate import MetricVerdict, Verdict
 
     metrics = tuple(MetricVerdict(one.metric, "pass", suite.runs > 0, "") for one in estimates)
     return Verdict("pass", "", metrics)

@@ -185,6 +185,26 @@ def test_a_design_that_cannot_pass_is_refused_before_any_call(repo, cli, tmp_pat
     assert not (tmp_path / "calls").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (("judge", "calibrate", "x"), "try llmvc judge calibrate --help"),
+        (("judge", "chek"), "try llmvc judge --help"),
+        (("eval", "--shrad", "1/2"), "try llmvc eval --help"),
+        (("--nope",), "try llmvc --help"),
+        (("eval", "merge"), "llmvc eval merge shard-*.jsonl"),
+    ],
+)
+def test_wrong_usage_names_the_help_of_the_command_that_was_meant(repo, cli, words, hint):
+    assert hint in cli(*words, code=2).err
+
+
+def test_init_names_a_next_step_only_where_there_is_no_bundle(repo, cli):
+    assert "llmvc new" not in cli("init").err
+    (repo.root / "prompts/support/bundle.yaml").unlink()
+    assert "llmvc new" in cli("init").err
+
+
 def test_outside_a_repository_it_says_so(tmp_path, cli, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for command in (

@@ -185,3 +185,12 @@ def test_an_error_shows_its_traceback_only_when_asked(repo):
     assert "Traceback" not in quiet.err
     assert "Traceback" in loud.err
     assert quiet.code == loud.code == 4
+
+
+def test_foreign_code_that_ends_the_process_never_looks_like_a_pass(cli, monkeypatch):
+    def end(*_args, **_more):
+        raise SystemExit(0)
+
+    monkeypatch.setattr("llmvc.cli.main.cli.main", end)
+    done = cli("status", code=4)
+    assert "sys.exit(0)" in done.err

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import llmvc
+from llmvc.cli.commands.judge import COMMANDS as JUDGE
 from llmvc.cli.main import COMMANDS
 from tests.support.build import environ
 
@@ -60,12 +61,14 @@ def test_no_function_is_longer_than_60_lines():
 
 
 def test_every_command_of_the_table_has_its_module_and_the_other_way_round():
-    modules = {path.stem for path in (PACKAGE / "cli/commands").glob("*.py")} - {"__init__"}
-    assert modules == {module for module, _ in COMMANDS.values()}
+    for table, folder in ((COMMANDS, "cli/commands"), (JUDGE, "cli/commands/judge")):
+        paths = [*(PACKAGE / folder).glob("*.py"), *(PACKAGE / folder).glob("*/__init__.py")]
+        modules = {path.parent.stem if path.stem == "__init__" else path.stem for path in paths}
+        assert modules - {Path(folder).name} == {module for module, _ in table.values()}
 
 
 def test_command_modules_do_not_import_each_other():
-    for path in (PACKAGE / "cli/commands").glob("*.py"):
+    for path in (PACKAGE / "cli/commands").rglob("*.py"):
         assert "from llmvc.cli.commands" not in path.read_text(), path.name
 
 

@@ -2,6 +2,7 @@
 
 import json
 
+import click
 import pytest
 from jsonschema import Draft202012Validator
 
@@ -32,12 +33,11 @@ def test_every_command_that_prints_data_has_json():
         from importlib import import_module
 
         command = import_module(f"llmvc.cli.commands.{name}").command
-        parts = [
-            part
-            for part in getattr(command, "commands", {"": command}).values()
-            if part.name != "run"
-        ]
-        for part in parts:
+        group = isinstance(command, click.Group)
+        names = command.list_commands(None) if group else [name]
+        for part in (command.get_command(None, one) if group else command for one in names):
+            if part.name == "run":
+                continue
             assert "--json" in {flag for option in part.params for flag in option.opts}, part.name
 
 

@@ -5,6 +5,7 @@
   `…` or `...` in a line stands for any text in that line; alone in a line, for any lines.
 - A language and a path, such as ```yaml evals/orders/suite.yaml: the block is written to that file.
 - ```python runs as a script.
+- `path/to/llmvc` in a command stands for the checkout.
 - `no-run` after the language: the block is skipped, and an HTML comment above it says why.
 """
 
@@ -23,6 +24,7 @@ EXIT = re.compile(r"\(exit (\d+)\)\Z")
 GAPS = ("...", "…")
 # What makes a virtual environment and installs from a registry is run by .ci/run.
 NOT_HERE = "python3 -m venv"
+CHECKOUT = "path/to/llmvc"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,8 @@ def script(text: str, folder: Path) -> tuple[str, list[Command]]:
 
 def _guarded(command: Command, at: int, folder: Path) -> str:
     out = shlex.quote(str(folder / str(at)))
-    return f"{{\n{command.text}\n}} </dev/null >{out} 2>&1; echo $? >{out}.code"
+    text = command.text.replace(CHECKOUT, shlex.quote(str(Path(llmvc.__file__).parents[1])))
+    return f"{{\n{text}\n}} </dev/null >{out} 2>&1; echo $? >{out}.code"
 
 
 def run(text: str, tmp_path: Path) -> list[str]:

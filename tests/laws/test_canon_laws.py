@@ -1,4 +1,5 @@
-from hypothesis import given
+import rfc8785
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from llmvc.core import canon, diff
@@ -36,3 +37,17 @@ def test_a_section_digest_differs_exactly_where_the_diff_names_the_section(old, 
     sections = {change.section for change in diff.diff(old, new)} - {"kind"}
     before, after = old.section_digests(), new.section_digests()
     assert sections == {name for name in before if before[name] != after[name]}
+
+
+@given(json_values)
+def test_canonical_bytes_are_those_of_another_implementation(value):
+    assert canon.encode(value) == rfc8785.dumps(value)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False) | st.floats(-1e-4, 1e-4))
+@example(-5.2e-05)
+@example(1e-06)
+@example(9.999999999999999e-07)
+def test_numbers_are_spelled_as_another_implementation_does(number):
+    if not number.is_integer() or abs(number) < canon.MAX_EXACT:
+        assert canon.encode(number) == rfc8785.dumps(number)

@@ -214,6 +214,33 @@ def test_a_judge_that_favours_the_candidate_is_corrected_by_human_labels(drop, r
     assert found.judge_alone <= 0.5
 
 
+@pytest.mark.parametrize(
+    "replications", [60, pytest.param(1500, marks=pytest.mark.slow)], ids=["quick", "full"]
+)
+def test_a_judge_of_the_candidates_family_passes_a_loss_that_labels_stop(replications):
+    found = judged.gated(0.05, replications=replications, seed=3)
+    assert found.judge_alone >= at_least(0.85, replications)
+    assert found.labelled <= at_most(0.05, replications)
+    assert found.covered >= at_least(COVERAGE, replications)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("drop", "lenient", "alone", "labelled"),
+    [
+        (0.05, 0.0, (0.0, 0.05), (0.0, 0.05)),
+        (0.0, 0.0, (0.15, 0.40), (0.10, 0.30)),
+        (-0.05, -0.4, (0.0, 0.02), (0.35, 0.75)),
+    ],
+    ids=["loss, fair judge", "no change, fair judge", "gain, judge of the old family"],
+)
+def test_labels_help_whichever_way_a_judge_leans(drop, lenient, alone, labelled):
+    found = judged.gated(drop, replications=1500, seed=4, lenient=lenient)
+    assert alone[0] <= found.judge_alone <= alone[1]
+    assert labelled[0] <= found.labelled <= labelled[1]
+    assert found.covered >= at_least(COVERAGE, 1500)
+
+
 def test_a_changed_judge_is_noticed_and_an_unchanged_one_is_not():
     old, new = judged.anchors()
     assert drift(old, new).state == "drift"

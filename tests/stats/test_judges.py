@@ -1,7 +1,7 @@
 """Judges corrected by human labels, and judges that have changed."""
 
 import json
-from math import isfinite, sqrt
+from math import comb, isfinite, sqrt
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmvc.stats.judges import corrected, drift
+from llmvc.stats.agreement import self_noise
+from llmvc.stats.judges import corrected, drift, effective_votes, flip_test
 from llmvc.stats.paired import el_score, student_quantile
 
 PPI = json.loads((Path(__file__).parent / "reference" / "ppi.json").read_text(encoding="utf-8"))
@@ -205,3 +206,71 @@ def test_a_judge_that_flips_at_random_is_rarely_said_to_have_drifted():
         first, second = (rng.random((2, 100)) < np.repeat([0.9, 0.1], 50)).astype(float)
         flagged += drift(first, second).state == "drift"
     assert flagged / replications <= 0.02 + 3.5 * sqrt(0.02 * 0.98 / replications)
+
+
+@pytest.mark.parametrize(
+    ("noise", "n", "alarm"), [(0.02, 60, 4), (0.05, 100, 10), (0.10, 150, 22), (0.02, 20, 3)]
+)
+def test_so_many_flips_are_too_many(noise, n, alarm):
+    assert flip_test(0, n, noise).alarm == alarm
+    assert flip_test(alarm, n, noise).p <= 0.05 < flip_test(alarm - 1, n, noise).p
+
+
+@pytest.mark.parametrize(
+    ("noise", "n", "flipping", "power"),
+    [(0.02, 60, 0.12, 0.94), (0.05, 100, 0.15, 0.94), (0.10, 150, 0.20, 0.96)],
+)
+def test_a_judge_that_flips_more_is_found(noise, n, flipping, power):
+    alarm = flip_test(0, n, noise).alarm
+    found = np.random.default_rng(8).binomial(n, flipping, 200_000) >= alarm
+    assert found.mean() == pytest.approx(power, abs=0.015)
+
+
+@pytest.mark.parametrize(
+    ("flips", "n", "noise", "p"),
+    [
+        (0, 0, 0.0, 1.0),
+        (0, 60, 0.0, 1.0),
+        (60, 60, 0.0, 0.02**60),
+        (1, 1, 0.5, 0.5),
+        (2500, 5000, 0.5, 0.5 + comb(5000, 2500) / 2**5001),
+    ],
+)
+def test_the_chance_of_flips_is_exact_for_few_and_many(flips, n, noise, p):
+    found = flip_test(flips, n, noise)
+    assert found.p == pytest.approx(p, rel=1e-9)
+    assert 0 < found.alarm <= n + 1
+
+
+@pytest.mark.parametrize(
+    "replications", [200, pytest.param(4000, marks=pytest.mark.slow)], ids=["quick", "full"]
+)
+@pytest.mark.parametrize(("noise", "alarms"), [(0.0, 0.0), (0.02, 0.035), (0.1, 0.11)])
+def test_a_judge_whose_noise_was_measured_in_two_repeats_is_rarely_suspected(
+    noise, alarms, replications
+):
+    # The noise is an estimate: a judge that is not steady is suspected more often than 1 in 20.
+    rng, suspected = np.random.default_rng(10), 0
+    for _ in range(replications):
+        first, second, new = rng.random((3, 100)) < noise
+        known = self_noise(np.array([first, second]).T.tolist()).value
+        settled = first == second
+        flips = int((new != first)[settled].sum())
+        found = flip_test(flips, int(settled.sum()), known)
+        suspected += found.flips >= found.alarm
+    assert suspected / replications <= alarms + 3.5 * sqrt(alarms * (1 - alarms) / replications)
+
+
+def test_judges_that_err_together_are_one_vote_and_others_are_as_many_as_they_are():
+    rng = np.random.default_rng(9)
+    alike = np.repeat(rng.random((1, 4000)) < 0.3, 5, axis=0).astype(float)
+    apart = (rng.random((5, 4000)) < 0.3).astype(float)
+    assert effective_votes(alike) == pytest.approx(1.0)
+    assert effective_votes(apart) == pytest.approx(5.0, abs=0.4)
+
+
+@pytest.mark.parametrize(
+    "errors", [np.zeros((0, 5)), np.zeros((3, 0)), np.ones((3, 5)), np.eye(3)[:1]]
+)
+def test_a_panel_of_whose_errors_nothing_is_known_has_no_number_of_votes(errors):
+    assert effective_votes(errors) is None

@@ -202,7 +202,7 @@ def test_a_latency_that_cannot_be_is_undefined_with_a_reason(bad, arm):
     )
     arms[arm][4][1] = bad
     result = quantile_ratio(**arms, groups=alone(30), limit=1.2)
-    assert result.reason == f"a latency of the {arm} is not above 0 or no number"
+    assert result.reason == f"a value of the {arm} is not above 0 or no number"
     assert (result.estimate, result.low, result.p_pass, result.p_fail) == (None,) * 4
 
 

@@ -82,9 +82,9 @@ def test_two_cases_that_hold_a_quarter_of_a_total_say_nothing_about_the_others()
     ("bad", "reason"),
     [
         (0.0, "the baseline costs nothing, so that there is no ratio"),
-        (-1.0, "a cost of the baseline is negative or no number"),
-        (np.nan, "a cost of the baseline is negative or no number"),
-        (np.inf, "a cost of the baseline is negative or no number"),
+        (-1.0, "a value of the baseline is negative or no number"),
+        (np.nan, "a value of the baseline is negative or no number"),
+        (np.inf, "a value of the baseline is negative or no number"),
     ],
 )
 def test_costs_without_a_ratio_are_undefined(bad, reason):

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from llmvc.core import canon, digest
+from llmvc.core.estimate import Verdict
 from llmvc.core.names import STORE_REF
 from llmvc.core.release import Move, append
-from llmvc.core.report import Report, Verdict
+from llmvc.core.report import Report
 from llmvc.core.version import Source
 from llmvc.store import sync
 from llmvc.store.fsck import canonical, fsck

@@ -51,7 +51,11 @@ def expected(kind: str, vector: dict) -> dict:
             "sections": {name: key for name, key in bundle.section_digests().items() if key},
         }
     if kind == "suite":
-        loaded = load_suite(files, "suite.yaml")
+        loaded = load_suite(
+            files,
+            "suite.yaml",
+            resolve_judge=lambda name: load_manifest(files, f"{name}/bundle.yaml").bundle,
+        )
         return {
             "canonical": loaded.suite.to_bytes().decode("utf-8"),
             "digest": loaded.suite.digest,

@@ -18,11 +18,13 @@ def command(*, as_json: bool) -> None:
     \b
     Example: llmvc init
     """  # noqa: D301
-    done = setup.init(options.workspace())
+    ws = options.workspace()
+    done = setup.init(ws)
     out = current()
     if as_json:
         out.json("init/1", {"done": list(done)})
         return
     for line in done:
         out.data(line)
-    out.talk("next: llmvc new NAME, for a bundle, a suite and cases that pass at once")
+    if not ws.manifests:
+        out.talk("next: llmvc new NAME, for a bundle, a suite and cases that pass at once")

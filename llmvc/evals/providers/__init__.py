@@ -7,7 +7,7 @@ from llmvc.core import canon
 from llmvc.errors import ConfigError
 from llmvc.evals.providers.base import Mode, Provider
 
-KINDS = ("openai", "command", "python", "recorded")
+KINDS = ("openai", "anthropic", "command", "python", "recorded")
 
 
 def connect(
@@ -35,9 +35,13 @@ def connect(
     """
     checked = _mode(name, kind, mode)
     if kind == "openai":
-        from llmvc.evals.providers.openai import OpenAI  # noqa: PLC0415 (one kind a run)
+        from llmvc.evals.providers import openai  # noqa: PLC0415 (one kind a run)
 
-        return OpenAI.connect(name, options, environ=environ)
+        return openai.connect(name, options, environ=environ)
+    if kind == "anthropic":
+        from llmvc.evals.providers import anthropic  # noqa: PLC0415
+
+        return anthropic.connect(name, options, environ=environ)
     if kind == "command":
         from llmvc.evals.providers.command import Command  # noqa: PLC0415
 

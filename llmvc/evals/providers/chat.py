@@ -1,13 +1,16 @@
-"""Requests and answers in the spelling of OpenAI's chat completions."""
+"""The dialect of OpenAI's chat completions, which most servers speak."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Final
 
 from llmvc.core import canon
 from llmvc.errors import FormatError
-from llmvc.evals.providers.base import Answer, Call, count, storable
+from llmvc.evals.providers.base import Answer, Call, count
+from llmvc.evals.providers.dialect import extra_of, format_left_out, left_out, model_of
+from llmvc.evals.providers.reading import listed, mapped, need, need_list, text
+from llmvc.evals.providers.streams import ChatWhole
 
 # Decoding members that have the same name in both worlds.
 _SAME: Final = (
@@ -25,65 +28,146 @@ _SAME: Final = (
     "verbosity",
     "service_tier",
 )
+_MEMBERS: Final = MappingProxyType(
+    {
+        "max_tokens": "decoding.max_output_tokens",
+        "max_completion_tokens": "decoding.max_output_tokens",
+        "reasoning_effort": "decoding.reasoning.effort",
+        "response_format": "response",
+        **{name: f"decoding.{name}" for name in (*_SAME, "seed")},
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
-    """How one endpoint wants its requests.
+class Chat:
+    """Chat completions.
 
     Attributes:
-        max_tokens_field: what it calls the limit of output tokens.
+        max_tokens_field: what the endpoint calls the limit of output tokens.
     """
 
     max_tokens_field: str = "max_tokens"
 
+    @property
+    def path(self) -> str:
+        """What follows the endpoint's address."""
+        return "/chat/completions"
 
-def body_of(call: Call, shape: Shape) -> dict[str, canon.Json]:
-    """Returns the body of a chat completion; what the bundle does not say is not sent."""
-    request = call.request
-    model = _object(request.get("model"))
-    decoding = _object(request.get("decoding"))
-    body: dict[str, canon.Json] = {
-        "model": model.get("snapshot") or model.get("id"),
-        "messages": [_message(message) for message in _list(request.get("messages"))],
-    }
-    body.update({name: decoding[name] for name in _SAME if name in decoding})
-    if "max_output_tokens" in decoding:
-        body[shape.max_tokens_field] = decoding["max_output_tokens"]
-    if call.seed is not None:
-        body["seed"] = call.seed
-    reasoning = _object(decoding.get("reasoning"))
-    if "effort" in reasoning:
-        body["reasoning_effort"] = reasoning["effort"]
-    if "tools" in request:
-        body["tools"] = [_tool(tool) for tool in _list(request["tools"])]
-    if "tool_choice" in request:
-        body["tool_choice"] = _tool_choice(request["tool_choice"])
-    if "parallel_tool_calls" in request:
-        body["parallel_tool_calls"] = request["parallel_tool_calls"]
-    response = _response_format(_object(request.get("response")))
-    if response is not None:
-        body["response_format"] = response
-    body.update(_object(decoding.get("extra")))
-    return body
+    @property
+    def members(self) -> Mapping[str, str]:
+        """What a bundle calls the parameters that have another name here."""
+        return _MEMBERS
+
+    def body(self, call: Call) -> dict[str, canon.Json]:
+        """Returns the body of a request."""
+        request = call.request
+        body: dict[str, canon.Json] = {
+            "model": model_of(request),
+            "messages": [_message(message) for message in listed(request.get("messages"))],
+            **self._settings(request),
+        }
+        if call.seed is not None:
+            body["seed"] = call.seed
+        return body | dict(extra_of(request))
+
+    def streamed(self) -> dict[str, canon.Json]:
+        """Returns what asks for a stream with usage at its end."""
+        return {"stream": True, "stream_options": {"include_usage": True}}
+
+    def whole(self) -> ChatWhole:
+        """Returns what puts a stream together."""
+        return ChatWhole()
+
+    def read(self, body: Mapping[str, canon.Json]) -> Answer:
+        """Reads a completion; its first choice is the answer.
+
+        Raises:
+            FormatError: it is malformed.
+        """
+        choices = body.get("choices")
+        if not isinstance(choices, list | tuple) or not choices:
+            raise FormatError("it has no choices")
+        first, *others = [need(choice, "a choice") for choice in choices]
+        message = need(first.get("message"), "a message")
+        calls = need_list(message.get("tool_calls"), "tool_calls")
+        reason = text(first, "finish_reason")
+        if text(message, "refusal"):
+            reason = "refusal"
+        usage = need(body.get("usage") or {}, "usage")
+        given = need(usage.get("prompt_tokens_details") or {}, "prompt_tokens_details")
+        made = need(usage.get("completion_tokens_details") or {}, "completion_tokens_details")
+        told = need(first.get("logprobs") or {}, "logprobs")
+        reasoned = count(made.get("reasoning_tokens"))
+        return Answer(
+            output=_output(message, reason, answered=bool(calls)),
+            finish_reason=reason,
+            input_tokens=count(usage.get("prompt_tokens")),
+            output_tokens=_completed(usage, reasoned),
+            cached_tokens=count(given.get("cached_tokens")),
+            cache_write_tokens=count(given.get("cache_write_tokens")),
+            reasoning_tokens=reasoned,
+            model=text(body, "model"),
+            fingerprint=text(body, "system_fingerprint"),
+            logprobs=tuple(need_list(told.get("content"), "logprobs")),
+            choices=tuple(_choice(choice) for choice in others),
+            tool_calls=tuple(calls),
+        )
+
+    def unsupported(self, body: Mapping[str, canon.Json]) -> tuple[str, ...]:
+        """Returns the members of a bundle that have no place in a chat completion."""
+        found = left_out(
+            body,
+            decoding=(*_SAME, "max_output_tokens", "seed"),
+            reasoning=("effort",),
+            tool=("name", "description", "input_schema", "strict"),
+            message=("name", "tool_call_id", "tool_calls", "cache_control"),
+            written=self._settings(body),
+        )
+        return (*found, *format_left_out(body.get("response")))
+
+    def _settings(self, request: Mapping[str, canon.Json]) -> dict[str, canon.Json]:
+        """Returns the parameters beside model, messages and seed; a bundle has them, too."""
+        decoding = mapped(request.get("decoding"))
+        settings = {name: decoding[name] for name in _SAME if name in decoding}
+        if "max_output_tokens" in decoding:
+            settings[self.max_tokens_field] = decoding["max_output_tokens"]
+        reasoning = mapped(decoding.get("reasoning"))
+        if "effort" in reasoning:
+            settings["reasoning_effort"] = reasoning["effort"]
+        if "tools" in request:
+            settings["tools"] = [_tool(tool) for tool in listed(request["tools"])]
+        if "tool_choice" in request:
+            settings["tool_choice"] = _tool_choice(request["tool_choice"])
+        if "parallel_tool_calls" in request:
+            settings["parallel_tool_calls"] = request["parallel_tool_calls"]
+        response = _response_format(mapped(request.get("response")))
+        return settings if response is None else {**settings, "response_format": response}
+
+
+def arguments_of(call: Mapping[str, canon.Json]) -> str:
+    """Returns the arguments of a tool call as JSON text."""
+    arguments = call.get("arguments", {})
+    return arguments if isinstance(arguments, str) else canon.encode(arguments).decode()
 
 
 def _message(message: canon.Json) -> canon.Json:
     """Returns a message with its tool calls as functions, their arguments as JSON text."""
     if not isinstance(message, Mapping) or "tool_calls" not in message:
         return message
-    calls: list[canon.Json] = []
-    for call in _list(message["tool_calls"]):
-        one = _object(call)
-        arguments = one.get("arguments", {})
-        text = arguments if isinstance(arguments, str) else canon.encode(arguments).decode()
-        function = {"name": one.get("name"), "arguments": text}
-        calls.append({"id": one.get("id", ""), "type": "function", "function": function})
+    calls = [
+        {
+            "id": one.get("id", ""),
+            "type": "function",
+            "function": {"name": one.get("name"), "arguments": arguments_of(one)},
+        }
+        for one in map(mapped, listed(message["tool_calls"]))
+    ]
     return {**message, "tool_calls": calls}
 
 
 def _tool(tool: canon.Json) -> canon.Json:
-    given = _object(tool)
+    given = mapped(tool)
     function = {name: given[name] for name in ("name", "description", "strict") if name in given}
     if "input_schema" in given:
         function["parameters"] = given["input_schema"]
@@ -106,71 +190,30 @@ def _response_format(response: Mapping[str, canon.Json]) -> canon.Json:
     return {"type": "json_schema", "json_schema": inner}
 
 
-def read_completion(content: bytes, latency_s: float) -> Answer:
-    """Reads a chat completion; its first choice is the answer.
+def _completed(usage: Mapping[str, canon.Json], reasoned: int | None) -> int | None:
+    """Returns the output tokens, reasoning included, which xAI counts apart from the completion."""
+    parts = (count(usage.get(f"{name}_tokens")) for name in ("prompt", "completion", "total"))
+    given, made, total = parts
+    if given is None or made is None or not reasoned or total != given + made + reasoned:
+        return made
+    return made + reasoned
 
-    Raises:
-        FormatError: it is malformed.
+
+def _output(message: Mapping[str, canon.Json], reason: str | None, *, answered: bool) -> str:
+    """Returns the text of a message.
+
+    A model that only calls tools, refuses in the member made for it, or was cut off before its
+    first word, did answer.
     """
-    body = _need(canon.decode(content), "a completion")
-    choices = body.get("choices")
-    if not isinstance(choices, list) or not choices:
-        raise FormatError("it has no choices")
-    choice = _need(choices[0], "a choice")
-    message = _need(choice.get("message"), "a message")
-    output, calls = message.get("content"), message.get("tool_calls") or []
-    if not isinstance(calls, list):
-        raise FormatError("tool_calls is not a list")
-    if output is None:
-        # A model that only calls tools, or refuses in the member made for it, did answer.
-        output = message.get("refusal") or ("" if calls else None)
+    content = message.get("content")
+    output = content or message.get("refusal") or content
+    if output is None and (answered or reason in ("length", "content_filter")):
+        output = ""
     if not isinstance(output, str):
         raise FormatError("the message has no text")
-    usage = _need(body.get("usage") or {}, "usage")
-    given = _need(usage.get("prompt_tokens_details") or {}, "prompt_tokens_details")
-    made = _need(usage.get("completion_tokens_details") or {}, "completion_tokens_details")
-    answer = Answer(
-        output=output,
-        finish_reason=_text(choice, "finish_reason"),
-        input_tokens=count(usage.get("prompt_tokens")),
-        output_tokens=count(usage.get("completion_tokens")),
-        cached_tokens=count(given.get("cached_tokens")),
-        reasoning_tokens=count(made.get("reasoning_tokens")),
-        latency_s=latency_s,
-        model=_text(body, "model"),
-        fingerprint=_text(body, "system_fingerprint"),
-        tool_calls=tuple(calls),
-    )
-    return storable(answer)
+    return output
 
 
-def _need(value: canon.Json, what: str) -> Mapping[str, canon.Json]:
-    if not isinstance(value, Mapping):
-        raise FormatError(f"{what} is not an object")
-    return value
-
-
-def _text(value: Mapping[str, canon.Json], name: str) -> str | None:
-    found = value.get(name)
-    if found is not None and not isinstance(found, str):
-        raise FormatError(f"{name} is not text")
-    return found
-
-
-def error_of(content: bytes) -> str:
-    """Returns the message of an error body, in whichever of the usual shapes it has."""
-    try:
-        body: Any = json.loads(content)
-        error = body.get("error", body.get("detail", body.get("message")))
-        error = error.get("message", error) if isinstance(error, dict) else error
-        return error if isinstance(error, str) else json.dumps(error)
-    except (ValueError, AttributeError, RecursionError):
-        return content[:200].decode("utf-8", "replace")
-
-
-def _list(value: canon.Json) -> Sequence[canon.Json]:
-    return value if isinstance(value, list | tuple) else ()
-
-
-def _object(value: canon.Json) -> Mapping[str, canon.Json]:
-    return value if isinstance(value, Mapping) else {}
+def _choice(choice: Mapping[str, canon.Json]) -> str:
+    message = need(choice.get("message"), "a message")
+    return _output(message, text(choice, "finish_reason"), answered=True)

@@ -72,6 +72,11 @@ class Command:
         code = {word: digest.of_bytes(path.read_bytes()) for word, path in files if path.is_file()}
         return {"kind": self.kind, "argv": list(self._argv), "code": code, "mode": self.mode}
 
+    def unsupported(self, body: Mapping[str, canon.Json]) -> tuple[str, ...]:
+        """Returns nothing: the program is given all of it."""
+        del body
+        return ()
+
     async def answer(self, call: Call) -> Answer:
         """Runs the program.
 

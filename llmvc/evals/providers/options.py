@@ -57,6 +57,13 @@ class Options:
             raise self.wrong(name, "a number from 0")
         return found
 
+    def above_zero(self, name: str) -> float | None:
+        """Returns a number above 0; None if it is not there."""
+        found = self.number(name, -1.0)
+        if found == 0:
+            raise self.wrong(name, "a number above 0")
+        return None if found < 0 else found
+
     def flag(self, name: str) -> bool:
         """Returns whether an option is true."""
         value = self._values.get(name, False)

@@ -69,6 +69,11 @@ class Python:
         """Returns the function's name and the digest of its file."""
         return {"kind": self.kind, **self._identity}
 
+    def unsupported(self, body: Mapping[str, canon.Json]) -> tuple[str, ...]:
+        """Returns nothing: the function is given all of it."""
+        del body
+        return ()
+
     async def answer(self, call: Call) -> Answer:
         """Calls the function."""
         started = perf_counter()
@@ -80,7 +85,7 @@ class Python:
             return failed(text, "application", perf_counter() - started)
         except FormatError as err:
             return failed(str(err), "application", perf_counter() - started)
-        except Exception as err:  # noqa: BLE001 (foreign code: whatever it raises is its answer)
+        except (Exception, SystemExit) as err:  # noqa: BLE001 (foreign code, which may call exit)
             text = f"{type(err).__name__}: {err}"
             return failed(text, "application", perf_counter() - started)
 
@@ -96,7 +101,8 @@ class Python:
         else:
             given = (call.snapshot, thawed(call.case.vars))
         if self._asks:
-            return await asyncio.wait_for(self._function(*given), self._timeout_s)
+            async with asyncio.timeout(self._timeout_s):  # wait_for would make a task of each call
+                return await self._function(*given)
         if self._direct:
             try:
                 return self._timed(*given)

@@ -14,11 +14,20 @@ from llmvc.core import canon, digest
 from llmvc.core.digest import Digest
 from llmvc.core.metric import number
 from llmvc.errors import ConfigError, FormatError, ProviderError
-from llmvc.evals.providers.base import Answer, Call, Mode, count, read_answer, text_or_none
+from llmvc.evals.providers.base import (
+    USAGE,
+    Answer,
+    Call,
+    Mode,
+    count,
+    read_answer,
+    text_or_none,
+)
 from llmvc.evals.providers.options import Options
 
 _TOLD: Final = ("output", "finish_reason", "model", "fingerprint", "tool_calls")
-_USAGE: Final = ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "cost_usd")
+# Members that a line has only where there is something to say.
+_RARE: Final = ("ttft_s", "logprobs", "choices", "notes")
 
 
 def record_line(request: Digest, run: int, answer: Answer, *, time: str) -> bytes:
@@ -35,7 +44,8 @@ def record_line(request: Digest, run: int, answer: Answer, *, time: str) -> byte
     """
     if answer.output is None:
         raise FormatError(f"run {run} of request {digest.short(request)} has no output to record")
-    usage = {name: getattr(answer, name) for name in _USAGE}
+    usage = {name: getattr(answer, name) for name in (*USAGE, "cost_usd")}
+    rare = {name: getattr(answer, name) for name in _RARE}
     return canon.encode(
         {
             "request": request,
@@ -48,6 +58,7 @@ def record_line(request: Digest, run: int, answer: Answer, *, time: str) -> byte
             "tool_calls": list(answer.tool_calls),
             "latency_s": answer.latency_s,
             "time": time,
+            **{name: value for name, value in rare.items() if value not in (None, ())},
         }
     )
 
@@ -78,6 +89,11 @@ class Recorded:
     def identity(self) -> Mapping[str, canon.Json]:
         """Returns the kind and the digest of the whole recording."""
         return {"kind": self.kind, "file": self._digest}
+
+    def unsupported(self, body: Mapping[str, canon.Json]) -> tuple[str, ...]:
+        """Returns nothing: a recording answers whatever was asked."""
+        del body
+        return ()
 
     async def answer(self, call: Call) -> Answer:
         """Returns the recorded answer.
@@ -126,7 +142,7 @@ def _line(row: canon.Json) -> tuple[tuple[str, int], Answer]:
     run, latency, usage = count(row.get("run")), row.get("latency_s"), row.get("usage")
     if run is None or not isinstance(row.get("output"), str):
         raise FormatError("a recording's line needs run and output")
-    told = {name: row.get(name) for name in _TOLD}
+    told = {name: row.get(name) for name in (*_TOLD, *_RARE)}
     answer = read_answer({**told, "usage": usage if isinstance(usage, Mapping) else {}})
     answer = replace(answer, latency_s=number(latency), time=text_or_none(row.get("time")))
     return (digest.parse(row.get("request")), run), answer

@@ -2,7 +2,7 @@
 
 - The suite pins the code by the digest of its LF bytes; other bytes are refused.
 - It is called with (output, case, answer) and returns a bool, a number from 0 to 1, or an object
-  with `score`. Anything else, and any exception, means that it could not tell.
+  with `score`. None, anything else, and any exception mean that it could not tell.
 - With a `scale` such as [1, 5] it returns numbers in that range, which reports hold as 0 to 1.
 """
 
@@ -47,7 +47,7 @@ def load(scorer: Scorer, folder: Path) -> Callable[[Case, Answer], float]:
             return read(found, low, high)
         except FormatError:
             raise
-        except Exception as err:  # foreign code: whatever it raises, it could not tell
+        except (Exception, SystemExit) as err:  # foreign code: whatever it raises, it cannot tell
             raise FormatError(one_line(f"{type(err).__name__}: {err}")) from err
 
     return call
@@ -57,12 +57,17 @@ def read(value: Any, low: float = 0.0, high: float = 1.0) -> float:
     """Reads what a scorer returned, as a score from 0 to 1.
 
     Raises:
-        FormatError: it is not a number in its range.
+        FormatError: it cannot tell, or it is not a number in its range.
     """
+    why = "it returned None"
     if isinstance(value, Mapping):
         if "score" not in value:
             raise FormatError("the object that it returned has no score")
-        value = value["score"]
-    if isinstance(value, bool | int | float) and low <= value <= high:
+        value, why = value["score"], str(value.get("reason") or why)
+    if isinstance(value, bool):  # passed or not, whatever the scale
+        return float(value)
+    if value is None:
+        raise FormatError(one_line(f"cannot tell: {why}"))
+    if isinstance(value, int | float) and low <= value <= high:
         return (float(value) - low) / (high - low)
     raise FormatError(one_line(f"returned {value!r}, not a score from {low:g} to {high:g}"))

@@ -8,30 +8,27 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from llmvc.core.metric import number
 from llmvc.errors import FormatError
-from llmvc.evals.scorers.options import Options, dig
+from llmvc.evals.providers.base import Answer
+from llmvc.evals.scorers.options import Options, Rule, dig
 from llmvc.evals.scorers.structure import parse
 
 # Written out, because float() would also accept "nan", "1_000" and digits of other scripts.
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?\Z")
 
 
-def numeric(options: Options, output: str) -> float:
+def numeric(options: Options, answer: Answer) -> float:
     """Scores 1 for a number close enough to the expected one."""
     wanted = _read(options.value())
     if wanted is None:
         raise FormatError(f"the expected value is {options.value()!r}, not a number")
-    absolute = options.number("tolerance")
-    absolute = options.number("abs") if absolute is None else absolute
-    relative = options.number("rel")
-    allowed = max(absolute or 0.0, abs(wanted) * (relative or 0.0))
-    if allowed < 0:
-        raise FormatError("a tolerance is below 0")
-    found = _find(options, output)
+    absolute = options.amount("tolerance") or options.amount("abs")
+    allowed = max(absolute, abs(wanted) * options.amount("rel"))
+    found = _find(options, answer.output or "")
     return float(found is not None and abs(found - wanted) <= allowed)
 
 
@@ -54,8 +51,11 @@ def _read(value: object) -> float | None:
     if isinstance(value, str):
         text = value.strip()
         value = float(text) if _NUMBER.match(text) else None
-    found = number(value) if isinstance(value, int | float) else None
+    try:
+        found = number(value) if isinstance(value, int | float) else None
+    except OverflowError:  # a whole number of hundreds of digits
+        return None
     return found if found is not None and math.isfinite(found) else None
 
 
-RULES: Final[Mapping[str, Callable[[Options, str], float]]] = {"numeric": numeric}
+RULES: Final[Mapping[str, Rule]] = {"numeric": numeric}

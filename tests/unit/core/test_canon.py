@@ -36,7 +36,7 @@ def test_numbers_are_written_as_ecmascript_writes_them(value, expected):
         "\ud800",
         {1: 2},
         {"\ud800": 1},
-        object(),
+        1j,
     ],
     ids=repr,
 )

@@ -8,8 +8,9 @@ import pytest
 from scipy.special import bdtr, gammaln, xlog1py, xlogy
 
 from llmvc.core import digest
+from llmvc.core.estimate import MetricVerdict, Verdict
 from llmvc.core.metric import Metric, Scorer, Severity
-from llmvc.core.report import CaseRuns, MetricVerdict, Run, Verdict
+from llmvc.core.report import CaseRuns, Run
 from llmvc.core.suite import Looks, Suite
 from llmvc.errors import Inconclusive
 from llmvc.evals.aa import judged, self_test

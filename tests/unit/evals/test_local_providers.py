@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,25 @@ def test_a_command_may_say_more_than_text(tmp_path):
         0.5,
         "m",
     )
+
+
+def test_an_answer_may_tell_what_a_provider_of_ones_own_knows():
+    answer = read_answer(
+        {
+            "output": "x",
+            "usage": {"input_tokens": 5, "cache_write_tokens": 2},
+            "ttft_s": 0.5,
+            "logprobs": [{"token": "x", "logprob": -1}],
+            "choices": ["y"],
+            "notes": ["two\nlines", 5],
+        }
+    )
+    assert (answer.cache_write_tokens, answer.ttft_s) == (2, 0.5)
+    assert (answer.logprobs, answer.choices) == (({"token": "x", "logprob": -1},), ("y",))
+    assert answer.notes == ("two lines",)
+    with pytest.raises(FormatError, match="not a span of time"):
+        read_answer({"output": "x", "ttft_s": -1})
+    assert read_answer({"output": "x", "usage": {"input_tokens": 2**53}}).input_tokens is None
 
 
 @pytest.mark.parametrize(
@@ -207,6 +227,7 @@ def test_a_function_may_be_the_application(tmp_path):
     ("body", "complaint"),
     [
         ("raise KeyError('x')", "KeyError: 'x'"),
+        ("raise SystemExit(0)", "SystemExit: 0"),
         ("return None", "answered NoneType"),
         ("return 5", "answered int"),
         ("return {}", "neither output nor error"),
@@ -337,6 +358,29 @@ def test_what_was_not_recorded_is_an_error_and_never_an_invention(tmp_path, chan
 def test_a_run_beyond_the_recorded_ones_is_an_error(tmp_path):
     with pytest.raises(ProviderError, match=r"no recording of case .* run 2"):
         measure(arms(record(tmp_path)), tmp_path, by=suite(runs=3))
+
+
+def test_a_recording_holds_all_that_an_answer_told_and_no_more(tmp_path):
+    full = Answer(
+        output="x",
+        input_tokens=9,
+        cache_write_tokens=4,
+        latency_s=0.75,
+        ttft_s=0.25,
+        logprobs=({"token": "x", "logprob": -0.5},),
+        choices=("y",),
+        notes=("the endpoint did something odd",),
+    )
+    made = plan.make([Arm("candidate", bundle(), Fake())], cases(1), suite(cases(1)))
+    wanted = made.cases[0][0].request_digest
+    (tmp_path / "tape.jsonl").write_bytes(record_line(wanted, 0, full, time=TIME))
+    again = ask(make("recorded", tmp_path, {"file": "tape.jsonl"}))
+    assert again == replace(full, time=TIME)
+    plain = json.loads(record_line(wanted, 0, Answer(output="x"), time=TIME))
+    assert set(plain) == {
+        *("request", "run", "output", "finish_reason", "usage", "model", "fingerprint"),
+        *("tool_calls", "latency_s", "time"),
+    }
 
 
 def test_failures_are_not_recorded():

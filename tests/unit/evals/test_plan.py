@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmvc.core import digest
 from llmvc.core.report import ARMS
 from llmvc.core.request import call_seed
 from llmvc.core.suite import Case, Looks
@@ -78,10 +79,8 @@ def test_the_seed_of_a_call_comes_from_the_bundles_own_the_case_and_the_run():
         ({"guardrails": {"input": [{"kind": "x"}]}}, "guardrails"),
         ({"post": {"parser": "json"}}, "post"),
         ({"mcp": [{"name": "x"}]}, "mcp"),
-        ({"context": {"truncation": {"policy": "drop_oldest"}}}, "context.truncation"),
-        ({"context": {"history": {"turns": 3}}}, "context.history"),
+        ({"context": {"truncation": {"policy": "summarise"}}}, "context.truncation summarise"),
         ({"response": {"format": "text", "repair": {"retries": 2}}}, "response.repair"),
-        ({"model": {"provider": "p", "id": "m", "api": "responses"}}, "model.api"),
         (
             {"model": {"provider": "p", "id": "m", "fallback": [{"provider": "q", "id": "n"}]}},
             "model.fallback",
@@ -96,10 +95,27 @@ def test_what_a_plain_call_would_leave_out_needs_the_application_itself(members,
     assert plan.make([app(**members)], cases(), suite()).cases
 
 
+def test_what_a_provider_cannot_pass_on_is_refused_by_name_before_any_call():
+    class Deaf(Fake):
+        def unsupported(self, body):
+            return tuple(f"decoding.{name}" for name in body["decoding"])
+
+    deaf = Deaf()
+    told = bundle(model={"provider": "p", "id": "m", "api": "responses"}, decoding={"seed": 7})
+    with pytest.raises(
+        ConfigError, match=r"kind python with model.api responses takes no decoding.seed, which"
+    ) as caught:
+        plan.make([Arm("candidate", told, deaf)], cases(), suite())
+    assert "remove it from the manifest" in caught.value.hint
+    assert deaf.asked == []
+
+
 @pytest.mark.parametrize(
     "members",
     [
         {"context": {"window": 8192, "truncation": {"policy": "error"}}},
+        {"context": {"window": 8192, "truncation": {"policy": "drop_oldest"}}},
+        {"context": {"history": {"turns": 3}}},
         {"response": {"format": "text", "repair": {"retries": 0}}},
         {"model": {"provider": "p", "id": "m", "api": "chat", "fallback": []}},
         {"mcp": []},
@@ -182,7 +198,7 @@ def test_no_look_tears_a_group_apart(looks):
     order = [one[0].case.group for one in made.cases]
     assert len(list(groupby(order))) == len(sizes)
     for reached, _ in made.stages[:-1]:
-        assert order[reached - 1] != order[reached]
+        assert reached == len(order) or order[reached - 1] != order[reached]
     assert made.stages[-1] == (32, 2)
     assert made.size == {"cases": 32, "groups": 10, "largest": 7}
 
@@ -246,3 +262,37 @@ def test_another_candidate_meets_the_cases_in_another_order():
         for text in ("one", "two", "one")
     ]  # fmt: skip
     assert orders[0] == orders[2] != orders[1]
+
+
+def test_runs_go_round_the_spellings_and_each_has_the_keys_of_its_request():
+    rows = cases(2)
+    text = {"messages": [{"role": "user", "content": "Ask: {{question}}\n\nAnswer:"}]}
+    arm = Arm("candidate", bundle(**text), Fake())
+    by = suite(rows, runs=6, variants=("separators", "spacing"))
+    (one,), _ = plan.make([arm], rows, by).cases
+    asked = [one.call(run, None).request["messages"][0]["content"] for run in range(6)]
+    question = one.case.vars["question"]
+    assert asked == 2 * [
+        f"Ask: {question}\n\nAnswer:",
+        f"Ask - {question}\n\nAnswer -",
+        f"Ask:\n{question}\n\n\nAnswer:",
+    ]
+    assert [one.call(run, None).request_digest for run in range(3)] == [
+        digest.of_value(one.spelt(run).request) for run in range(3)
+    ]
+    assert len(set(one.keys)) == 6
+    plain = plan.make([arm], rows, suite(rows, runs=6)).cases[0][0]
+    assert [a == b for a, b in zip(one.keys, plain.keys, strict=True)] == [True, False, False] * 2
+
+
+def test_a_spelling_that_finds_nothing_asks_as_written():
+    by = suite(cases(), runs=2, variants=("field-layout",))
+    (one,), *_ = plan.make(arms(Fake()), cases(), by).cases
+    assert one.call(0, None).request == one.call(1, None).request
+    assert len(set(one.keys)) == 2
+
+
+def test_an_application_makes_its_own_prompt_and_is_not_measured_in_variants():
+    by = suite(runs=2, variants=("spacing",))
+    with pytest.raises(ConfigError, match="variants respell the prompt"):
+        plan.make([app()], cases(), by)

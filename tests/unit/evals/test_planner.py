@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmvc.core.estimate import Estimate, Verdict
 from llmvc.core.metric import Metric, Scorer
-from llmvc.core.report import CaseRuns, Estimate, Report, Run, Verdict
+from llmvc.core.report import CaseRuns, Report, Run
 from llmvc.core.suite import Case, Looks, Suite
 from llmvc.errors import Inconclusive
 from llmvc.evals import pilot as pilots

@@ -1,5 +1,6 @@
 """Prices and budgets: what a run cost, and what must not be started."""
 
+import asyncio
 import json
 
 import pytest
@@ -72,6 +73,69 @@ def test_the_most_exact_name_counts_first(prices):
     assert prices.find("fake", "gone", "cheap") == prices.find("fake", "cheap")
 
 
+WRITES = {
+    "input_cost_per_token": 1e-3,
+    "output_cost_per_token": 1e-2,
+    "cache_read_input_token_cost": 1e-4,
+    "cache_creation_input_token_cost": 2e-3,
+}
+
+
+@pytest.mark.parametrize(
+    ("tokens", "usd"),
+    [
+        ((1000, 100), 1.0 + 1.0),
+        ((1000, 100, 400), 0.6 + 0.04 + 1.0),
+        ((1000, 100, 0, 500), 0.5 + 1.0 + 1.0),
+        ((1000, 100, 400, 500), 0.1 + 0.04 + 1.0 + 1.0),
+        ((1000, 0, 900, 500), 0.09 + 0.2),
+        ((1000, 0, 4000, 500), 0.1),
+    ],
+)
+def test_what_the_cache_gave_and_took_has_prices_of_its_own(tokens, usd):
+    price = Prices({"fake/writes": WRITES}, "").find("fake", "writes")
+    assert price.of(*tokens) == pytest.approx(usd)
+    names = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens")
+    answer = Answer(output="x", **dict(zip(names, tokens, strict=False)))
+    assert price.cost(answer) == pytest.approx(usd)
+
+
+def test_reasoning_is_part_of_the_output_and_is_not_paid_twice(prices):
+    thought = Answer(output="x", input_tokens=0, output_tokens=100, reasoning_tokens=90)
+    assert prices.find("fake", "cheap").cost(thought) == pytest.approx(1.0)
+
+
+def test_cache_tokens_cost_as_much_as_others_where_the_table_lists_no_price(prices):
+    assert prices.find("fake", "cheap").of(1000, 0, 400, 500) == pytest.approx(1.0)
+
+
+def test_the_calls_of_an_application_pay_for_the_cache_too():
+    call = {"input_tokens": 1000, "output_tokens": 0, "cached_tokens": 400}
+    used = {**call, "cache_write_tokens": 500}
+    answer = Answer(output="x", calls=({"model": "writes", "usage": used},))
+    assert Prices({"fake/writes": WRITES}, "").of_calls("fake", answer) == pytest.approx(1.14)
+
+
+def test_anthropics_own_usage_counts_the_cache_apart_from_the_input():
+    usage = {
+        "input_tokens": 100,
+        "output_tokens": 0,
+        "cache_read_input_tokens": 400,
+        "cache_creation_input_tokens": 500,
+    }
+    answer = Answer(output="x", calls=({"model": "writes", "usage": usage},))
+    assert Prices({"fake/writes": WRITES}, "").of_calls("fake", answer) == pytest.approx(1.14)
+
+
+def test_the_table_knows_windows_too():
+    prices = Prices.load()
+    assert prices.window("openai", "gpt-4o") == 128_000
+    assert prices.window("openai", "gone", "gpt-4o") == 128_000
+    for entry in ({}, {"max_input_tokens": 0}, {"max_input_tokens": "8k"}):
+        assert Prices({"fake/m": entry}, "").window("fake", "m") is None
+    assert prices.window("openai", "no-such-model") is None
+
+
 def test_usage_that_was_not_reported_has_no_cost(prices):
     assert prices.find("fake", "cheap").cost(Answer(output="x", input_tokens=3)) is None
 
@@ -95,6 +159,8 @@ def test_own_prices_replace_shipped_ones_and_change_the_digest(tmp_path):
         ('{"models": []}', "models is not an object"),
         ('{"m": {"input_cost_per_token": "1e-6"}}', "m has input_cost_per_token"),
         ('{"m": {"output_cost_per_token": -1}}', "m has output_cost_per_token"),
+        ('{"m": {"cache_read_input_token_cost": -1}}', "m has cache_read_input_token_cost"),
+        ('{"m": {"cache_creation_input_token_cost": "x"}}', "m has cache_creation"),
         ('{"m": {"output_cost_per_token": NaN}}', "not JSON|NaN"),
     ],
 )
@@ -228,16 +294,38 @@ def test_spending_more_than_estimated_stops_the_eval_and_keeps_every_row(tmp_pat
     assert (rest.reused, rest.called, rest.stopped) == (result.called, 6 - result.called, None)
 
 
+def test_calls_under_way_that_were_promised_too_little_count_at_what_calls_cost(tmp_path, prices):
+    class Waits(Fake):
+        async def answer(self, call):
+            await asyncio.sleep(0)
+            return await super().answer(call)
+
+    (arm,) = paid("cheap", decoding={"max_output_tokens": 1})
+    arm.provider.__class__ = Waits
+    rows = cases(20)
+    limits = runner.Limits(concurrency=4, max_usd=13.0)  # a call costs $2.00
+    result = measure([arm], tmp_path, prices=prices, limits=limits, rows=rows, by=suite(rows))
+    assert (result.called, result.cost_usd) == (6, 12.0)
+
+
 def test_a_budget_sets_aside_what_is_under_way():
     money = Budget(1.0)
     assert money.admit(0.6) is None
-    assert money.admit(0.6) == "$0.00 of $1.00 are spent"
+    assert money.admit(0.6) == "$0.00 of $1.00 are spent, 1 call under way"
     money.settle(0.6, 0.1)
     assert money.admit(0.6) is None
     assert money.share(0.05) == pytest.approx(0.1)
     money.settle(0.6, None)
     assert money.spent == pytest.approx(0.7)
     assert Budget(None).admit(1e9) is None
+
+
+def test_a_budget_counts_the_calls_that_start_together():
+    money = Budget(10.0)
+    assert money.admit(0.3, calls=3) is None
+    money.settle(0.1, 2.0)
+    assert money.admit(2.0, calls=1) is None  # 2 are spent, 2 calls are under way: 4 more
+    assert money.admit(3.0) == "$2.00 of $10.00 are spent, 3 calls under way"
 
 
 def test_prices_have_a_canonical_form():

@@ -220,6 +220,16 @@ def test_a_merged_report_says_of_its_leaves_what_can_be_said():
     assert merged.estimates[0].n == 30
 
 
+def test_notes_of_the_leaves_are_united_under_one_identity():
+    def noted(one, *notes):
+        return replace(
+            one, providers=tuple({**seen, "notes": list(notes)} for seen in one.providers)
+        )
+
+    merged = reports.merge([noted(LEAVES[0], "b", "a"), noted(LEAVES[1], "b"), LEAVES[2]], SUITE)
+    assert [(seen["calls"], seen["notes"]) for seen in merged.providers] == [(7, ["a", "b"])]
+
+
 def test_a_failed_run_stays_only_while_no_other_report_has_it():
     broken, whole = LEAVES[3], LEAVES[0]
     assert reports.merge([broken, whole], SUITE).failures("candidate") == 0

@@ -292,6 +292,12 @@ class Waiting(Fake):
         return await super().answer(call)
 
 
+def test_the_end_of_an_eval_does_not_spell_out_its_rows(tmp_path):
+    # asyncio takes the repr of a finished task, with that of its result.
+    result = measure(arms(Fake()), tmp_path)
+    assert "c000" not in repr(result)
+
+
 @pytest.mark.parametrize("concurrency", [1, 3])
 def test_concurrency_is_bounded(tmp_path, concurrency):
     waiting = Waiting()

@@ -60,6 +60,11 @@ def test_runs_are_found_again_with_all_they_hold(tmp_path):
         tool_calls=({"name": "f"},),
         steps=("a",),
         calls=({"model": "x"},),
+        cache_write_tokens=2,
+        ttft_s=0.125,
+        logprobs=({"token": "ü", "logprob": -0.5},),
+        choices=("b",),
+        notes=("odd",),
         time=TIME,
     )
     first = ledger(tmp_path)
@@ -71,6 +76,29 @@ def test_runs_are_found_again_with_all_they_hold(tmp_path):
     line = only_file(tmp_path).read_bytes()
     assert digest.of_bytes(line[:-1]) == entry.run_id
     assert canon.encode(json.loads(line)) == line[:-1]
+
+
+OLDER = (
+    b'{"cached_tokens":null,"calls":[],"cost_usd":null,"error":null,"fingerprint":null,'
+    b'"finish_reason":"stop","input_tokens":3,"key":"%b","latency_s":0.25,"llmvc":"entry/1",'
+    b'"model":"m","output":"a","output_tokens":1,"reasoning_tokens":null,"steps":[],'
+    b'"time":"2026-11-20T12:00:00.000Z","tool_calls":[]}'
+)
+
+
+def test_an_entry_written_before_a_member_was_known_is_still_read():
+    line = OLDER % keys()[0].encode()
+    entry = runs.decode(line)
+    assert entry.run_id == digest.of_bytes(line)
+    assert entry.answer == Answer(
+        output="a",
+        finish_reason="stop",
+        input_tokens=3,
+        output_tokens=1,
+        latency_s=0.25,
+        model="m",
+        time=TIME,
+    )
 
 
 def test_a_failure_has_a_digest_but_is_not_kept(tmp_path):

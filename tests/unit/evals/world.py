@@ -81,6 +81,9 @@ class Fake:
     def identity(self) -> Mapping[str, object]:
         return {"kind": "fake", "name": self.name}
 
+    def unsupported(self, body: Mapping[str, object]) -> tuple[str, ...]:
+        return ()
+
     async def answer(self, call: Call) -> Answer:
         self.asked.append((call.bundle.digest, call.case.id, call.run))
         return self.reply(call)

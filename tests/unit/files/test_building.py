@@ -302,13 +302,6 @@ def test_members_of_a_set_are_bundles_by_name_or_digest():
     assert manifest.bundle.body["members"] == {"a": digest.of_bytes(b"other"), "b": key}
 
 
-def test_a_judge_is_a_bundle_too():
-    judge = PLAIN.replace("name: support", "name: tone\nkind: judge") + (
-        "judge: {family: openai, rubric: {file: system.md}, protocol: grade, votes: 3}\n"
-    )
-    assert bundle_of(judge).bundle.body["judge"]["rubric"] == "You sort tickets.\n"
-
-
 def test_messages_of_a_commit_name_the_commit():
     with pytest.raises(
         NotFoundError,

@@ -184,7 +184,7 @@ SEEDS = {
             },
             "context": {
                 "window": 5,
-                "truncation": {"policy": "error", "order": ["a"]},
+                "truncation": {"policy": "error", "order": ["history"]},
                 "history": {"turns": 1},
             },
             "retrieval": {"index": {"id": "x"}, "template": {"file": "x"}},

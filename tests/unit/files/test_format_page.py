@@ -8,9 +8,11 @@ import pytest
 from llmvc.core import scorers
 from llmvc.files.check import check, load
 from llmvc.files.reading import read_yaml
-from llmvc.files.scoring import OPTIONS
+from llmvc.files.scoring import OPTIONS, base_type, options
 
-PAGE = (Path(__file__).parents[3] / "docs" / "format.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[3] / "docs"
+PAGE = (DOCS / "format.md").read_text(encoding="utf-8")
+SCORERS = (DOCS / "scorers.md").read_text(encoding="utf-8")
 
 
 def fields(rules):
@@ -31,7 +33,8 @@ def fields(rules):
 @pytest.mark.parametrize("schema", ["bundle", "suite", "config"])
 def test_every_field_of_a_schema_is_on_the_page(schema):
     inner = {"arguments"}  # of a tool call, as providers write it
-    missing = [name for name in fields(load(schema)) if not re.search(rf"\b{name}\b", PAGE)]
+    text = PAGE + SCORERS if schema == "suite" else PAGE
+    missing = [name for name in fields(load(schema)) if not re.search(rf"\b{name}\b", text)]
     assert set(missing) <= inner
 
 
@@ -45,6 +48,18 @@ def test_the_examples_on_the_page_are_valid(schema):
 def test_every_scorer_type_and_option_is_known_to_schema_and_page():
     assert set(OPTIONS) == set(scorers.TYPES)
     listed = set(load("suite")["$defs"]["scorer"]["properties"]) - {"name", "type", "weight"}
-    assert {option for options in OPTIONS.values() for option in options} == listed
-    for kind in OPTIONS:
-        assert f"`{kind}`" in PAGE
+    assert {option for known in OPTIONS.values() for option in known} == listed
+    for kind, known in OPTIONS.items():
+        (row,) = (line for line in SCORERS.splitlines() if re.match(rf"\| .*`{kind}`.* \| ", line))
+        for option in set(known) - {"value", "threshold", "turn"}:
+            assert f"`{option}`" in row or f"`{option}:" in row, (kind, option)
+    for alias, kind in scorers.ALIASES.items():
+        assert f"`{alias}`" in SCORERS
+        assert kind in scorers.CHECK_TYPES
+
+
+def test_the_scorers_shown_on_their_page_can_be_written():
+    (block,) = re.findall(r"```yaml\n(.*?)```", SCORERS, re.DOTALL)
+    for item in read_yaml(block.encode(), "page").value["scorers"]:
+        kind, _ = base_type(item["type"])
+        assert options(kind, item, frozenset({"name", "type", "weight"}))

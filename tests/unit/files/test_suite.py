@@ -164,6 +164,16 @@ def test_python_scorers_are_pinned_by_the_digest_of_their_code():
     assert scorer.code == digest.of_bytes(b"def f():\n  pass\n")
 
 
+def test_an_embedder_is_pinned_by_the_digest_of_its_code():
+    text = SUITE.replace(
+        'type: json-field\n    field: team\n    value: "{{expected.team}}"',
+        "type: similar:cosine\n    embedder: {path: e.py}",
+    )
+    scorer = load(text, **{"e.py": "x = 1\r\n"}).suite.scorers[0]
+    assert (scorer.type, scorer.options) == ("similar", {"embedder": {"path": "e.py"}})
+    assert scorer.code == digest.of_bytes(b"x = 1\n")
+
+
 def test_a_schema_in_a_file_stands_inline_in_the_suite():
     text = SUITE.replace(
         'type: json-field\n    field: team\n    value: "{{expected.team}}"',
@@ -228,6 +238,15 @@ def test_a_schema_in_a_file_stands_inline_in_the_suite():
         ("type: not-icontains, value: stupid", "type: regex, value: '('", "suite.yaml:10: not a regular expression"),
         ("type: not-icontains, value: stupid", "type: json-schema, schema: {type: x}", "suite.yaml:10: not a JSON Schema"),
         ("type: not-icontains, value: stupid", "type: python, path: x.py", "suite.yaml:10: file x.py is not there"),
+        ("type: not-icontains, value: stupid", "type: llm-rubric, value: nice", "suite.yaml:10: scorer type 'llm-rubric' needs a judge"),
+        ("type: not-icontains, value: stupid", "type: similar", "suite.yaml:10: a scorer of type similar needs embedder"),
+        ("type: not-icontains, value: stupid", "type: similar, embedder: {path: e.py}", "suite.yaml:10: file e.py is not there"),
+        ("type: not-icontains, value: stupid", "type: similar, embedder: {function: f}", "suite.yaml:10: scorers[1].embedder needs exactly one of path, model"),
+        ("type: not-icontains, value: stupid", "type: assert-set", "suite.yaml:10: a scorer of type assert-set needs assert"),
+        ("type: not-icontains, value: stupid", "type: assert-set, assert: [{type: equal}]", "suite.yaml:10: there is no scorer type 'equal'; write equals instead"),
+        ("type: not-icontains, value: stupid", "type: assert-set, assert: [{type: python, path: x.py}]", "suite.yaml:10: a scorer of type 'python' may not stand in a row or a set"),
+        ("type: not-icontains, value: stupid", "type: choice, choices: {A: 2}", "suite.yaml:10: scorers[1].choices.A must be at most 1"),
+        ("type: not-icontains, value: stupid", "type: rouge-n, n: 0", "suite.yaml:10: scorers[1].n must be at least 1"),
         ("weight: 0.5", "weight: 0", "suite.yaml:10: scorers[1].weight must be above 0"),
     ],
 )  # fmt: skip

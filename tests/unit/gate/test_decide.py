@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmvc.core.estimate import Estimate
 from llmvc.core.metric import Metric
-from llmvc.core.report import Estimate
 from llmvc.core.suite import Looks, Suite
 from llmvc.gate.decide import decide
 from llmvc.gate.level import Standing

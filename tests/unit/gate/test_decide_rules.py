@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from llmvc.core.estimate import Estimate
 from llmvc.core.metric import Metric, Severity
-from llmvc.core.report import Estimate
 from llmvc.core.suite import Looks, Suite
 from llmvc.gate.decide import decide
 from llmvc.gate.level import Standing

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from llmvc.core.estimate import Estimate
 from llmvc.core.metric import Metric
-from llmvc.core.report import Estimate
 from llmvc.core.suite import Case, Looks, Suite
 from llmvc.errors import Inconclusive
 from llmvc.gate import least

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmvc.core.estimate import Estimate
 from llmvc.core.metric import Metric
 from llmvc.core.plural import count
-from llmvc.core.report import Estimate
 from llmvc.core.suite import Looks, Suite
 from llmvc.gate import decide as deciding
 from llmvc.gate import settle as settling

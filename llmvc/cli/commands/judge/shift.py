@@ -1,0 +1,51 @@
+"""`llmvc judge shift`."""
+
+import click
+
+from llmvc.app import calibrating, shifting
+from llmvc.cli import options
+from llmvc.cli.output import current
+from llmvc.core import names
+from llmvc.render import judges as views
+
+
+@click.command("shift")
+@click.argument("revision")
+@click.argument("env")
+@click.option(
+    "--report",
+    metavar="REPORT",
+    help="Grade this one's answers; else the newest released one that ENV's judge graded.",
+)
+@options.judging
+@options.actor
+@options.as_json
+def command(
+    *,
+    revision: str,
+    env: str,
+    report: str | None,
+    actor: str | None,
+    as_json: bool,
+    **means: object,
+) -> None:
+    """Grades stored answers under the judge that ENV serves and under REVISION.
+
+    Old and new figures are comparable only as far as this says; `promote` asks for it.
+
+    \b
+    Example: llmvc judge shift helpful-judge prod
+    """  # noqa: D301
+    done = shifting.shift(
+        options.workspace(actor),
+        revision,
+        names.check_name(env, "environment"),
+        report=report,
+        means=calibrating.Means(**means),  # type: ignore[arg-type]  # click checked each value's type
+    )
+    out = current()
+    if as_json:
+        out.json("shifted/1", views.shifted_members(done))
+    else:
+        out.data(views.shifted(done))
+        out.talk(views.missing(done))
