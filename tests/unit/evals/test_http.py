@@ -125,7 +125,7 @@ def test_nothing_is_noted_of_a_request_that_was_never_sent():
     ("content", "headers"),
     [
         (b"not gzip at all", ["content-encoding: gzip"]),
-        (gzip.compress(b"{}")[:-6], ["content-encoding: gzip"]),
+        (gzip.compress(b"{}", mtime=0)[:-6], ["content-encoding: gzip"]),
         (b'{"choices": [', []),
     ],
 )
@@ -250,9 +250,13 @@ def test_a_broken_server_is_given_time_before_it_is_asked_again():
 def test_a_server_that_asks_for_no_time_to_speak_of_is_not_hammered():
     busy = reply({"error": {"message": "wait"}}, 429, ["retry-after-ms: 0.001"])
     with raw(busy) as server:
-        answer = ask(provider(server.url, backoff_s=0.05, patience_s=0.2))
-        assert 2 <= server.posts <= 10
-    assert "HTTP 429" in answer.error
+        # Whether the call or the endpoint runs out of patience first is a matter of load.
+        try:
+            told = ask(provider(server.url, backoff_s=0.05, patience_s=1.0)).error
+        except ProviderError as err:
+            told = str(err)
+        assert 2 <= server.posts <= 20
+    assert "HTTP 429" in told
 
 
 def test_latency_counts_neither_pauses_nor_lost_tries():
