@@ -132,6 +132,8 @@ def compare(
     """
     config = ws.config
     where = env if env is not None else default_environment(config)
+    if env is not None:
+        ws.policy(env)  # a name that nobody knows serves nothing: it would pass for a first release
     candidate = revisions.resolve(ws, revision if revision is not None else ws.bundle_name(None))
     baseline = served_bundle(ws, candidate.name, where)
     loaded = ws.suite_of(candidate.name, suite)

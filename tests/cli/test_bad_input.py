@@ -73,6 +73,7 @@ NAMES = [
     (("commit", "unknown"), "'unknown'", 4),
     (("checkout", "support@nowhere"), "nowhere", 4),
     (("eval", "unknown"), "'unknown'", 4),
+    (("eval", "--env", "prdo"), "'prdo'", 4),
     (("eval", "--suite", "no/such.yaml"), "no/such.yaml", 4),
     (("eval", "--suite", "/etc/passwd"), "/etc/passwd", 2),
     (("diff", "support@nowhere"), "nowhere", 4),
