@@ -67,13 +67,7 @@ def measuring(command: Command) -> Command:
                 metavar="S",
                 help="Stop after so long; go on later.",
             ),
-            click.option(
-                "--concurrency",
-                type=click.IntRange(1, 512),
-                default=8,
-                show_default=True,
-                help="Calls under way at once.",
-            ),
+            _concurrency("Calls"),
             click.option(
                 "--allow-unpriced", is_flag=True, help="Call models whose price is not known."
             ),
@@ -81,6 +75,16 @@ def measuring(command: Command) -> Command:
     ):
         command = option(command)
     return command
+
+
+def _concurrency(what: str) -> Callable[[Command], Command]:
+    return click.option(
+        "--concurrency",
+        type=click.IntRange(1, 512),
+        default=8,
+        show_default=True,
+        help=f"{what} under way at once.",
+    )
 
 
 def judging(command: Command) -> Command:
@@ -94,13 +98,7 @@ def judging(command: Command) -> Command:
                 metavar="USD",
                 help="Stop before spending more on votes.",
             ),
-            click.option(
-                "--concurrency",
-                type=click.IntRange(1, 512),
-                default=8,
-                show_default=True,
-                help="Answers under way at once.",
-            ),
+            _concurrency("Answers"),
             click.option(
                 "--allow-unpriced", is_flag=True, help="Ask judges whose price is not known."
             ),

@@ -20,7 +20,6 @@ Timed = Literal["total", "first-token"]
 KINDS: Final[tuple[MetricKind, ...]] = ("severe", "score", "cost", "tokens", "latency", "context")
 """In the order in which a verdict speaks of them."""
 TESTS: Final[tuple[ScoreTest, ...]] = ("el-score", "el-ratio")
-TIMED: Final[tuple[Timed, ...]] = ("total", "first-token")
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,8 +37,7 @@ SCORER: Final = "judge"
 """The type of a judged scorer; its option `judge` is the digest of the judge's bundle."""
 
 MIGRATING: Final = "judge-family-migrating"
-ERRORS: Final = frozenset({MIGRATING})
-"""Lint codes that make judged metrics inconclusive unless labels correct them; others warn."""
+"""The lint code that makes judged metrics inconclusive unless labels correct them; others warn."""
 MORE_LABELS: Final = "label more answers of both arms: llmvc judge label REPORT"
 WRITTEN_BY: Final = "by:"
 """What the tag of a case begins with that names the model which wrote it, such as `by:gpt-4o`."""
