@@ -21,11 +21,12 @@ from llmvc.core.judge import Rules
 from llmvc.core.judging import UNCALIBRATED, Calibration, Check, State
 from llmvc.core.plural import count
 from llmvc.errors import ConfigError, Inconclusive
-from llmvc.evals import calibration, runs
+from llmvc.evals import runs
 from llmvc.evals.budget import Budget
-from llmvc.evals.judge import Grade, Grader, Item, Judge
+from llmvc.evals.judging.judge import Grade, Grader, Item, Judge
 from llmvc.evals.prices import Prices
 from llmvc.evals.runs import RunCache
+from llmvc.evals.trust import calibration
 
 _KEPT_S: Final = 3600
 """How old a vote may be at most that an interrupted calibration goes on from, in seconds."""

@@ -29,11 +29,11 @@ from llmvc.core.judging import (
 from llmvc.core.plural import count
 from llmvc.core.report import Report
 from llmvc.core.suite import Suite
-from llmvc.evals.calibration import panel_votes
-from llmvc.evals.grading import Grading
-from llmvc.evals.judge import Judge
+from llmvc.evals.judging.grading import Grading
+from llmvc.evals.judging.judge import Judge
 from llmvc.evals.prices import Prices
 from llmvc.evals.runs import RunCache
+from llmvc.evals.trust.calibration import panel_votes
 from llmvc.gate import judged
 from llmvc.gate.level import Standing
 

@@ -14,9 +14,9 @@ from llmvc.core.judge import Rules
 from llmvc.core.judging import Shift
 from llmvc.core.report import Report
 from llmvc.errors import Inconclusive, NotFoundError, UsageError
-from llmvc.evals import calibration
-from llmvc.evals.calibration import Regraded
-from llmvc.evals.judge import Item
+from llmvc.evals.judging.judge import Item
+from llmvc.evals.trust import calibration
+from llmvc.evals.trust.calibration import Regraded
 
 
 @dataclass(frozen=True, slots=True)

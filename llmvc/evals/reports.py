@@ -15,9 +15,9 @@ from llmvc.core.estimate import Estimate, Verdict
 from llmvc.core.report import CaseRuns, Report, Run, broken_share, looks
 from llmvc.core.suite import Suite
 from llmvc.errors import FormatError
-from llmvc.evals import uniting
 from llmvc.evals.estimates import Design
 from llmvc.evals.summary import summarize
+from llmvc.evals.trust import uniting
 from llmvc.gate.decide import FAIL, PASS, decide
 from llmvc.gate.level import Standing, level
 

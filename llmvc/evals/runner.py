@@ -28,8 +28,8 @@ from llmvc.evals.session import Decided, Session
 
 if TYPE_CHECKING:
     from llmvc.evals.cluster import Cluster
-    from llmvc.evals.grading import Grading
-    from llmvc.evals.judge import Judge
+    from llmvc.evals.judging.grading import Grading
+    from llmvc.evals.judging.judge import Judge
 
 __all__ = ["Arm", "CallEstimate", "Decided", "Limits", "Progress", "RunResult", "estimate", "run"]
 
@@ -137,7 +137,7 @@ def _grading(
     cache: RunCache,
     means: Mapping[str, Any],
 ) -> "Grading":
-    from llmvc.evals.grading import Grading  # noqa: PLC0415 (few suites have judges)
+    from llmvc.evals.judging.grading import Grading  # noqa: PLC0415 (few suites have judges)
 
     grading = Grading(suite, judges, cache, **means)
     grading.check(cases)

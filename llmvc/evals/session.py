@@ -29,7 +29,7 @@ from llmvc.evals.snapshot import snapshot
 if TYPE_CHECKING:
     from llmvc.core.estimate import Estimate
     from llmvc.evals.cluster import Cluster
-    from llmvc.evals.grading import Grading, Output
+    from llmvc.evals.judging.grading import Grading, Output
 
 Decided = Callable[[tuple[CaseRuns, ...], int], bool]
 """Says of the rows so far, at a look, whether they decide."""
@@ -303,7 +303,7 @@ class Session:
 
     def _outputs(self, look: int) -> Iterator["Output"]:
         """Yields what is to be graded; the ledgers hold what was answered."""
-        from llmvc.evals.grading import Output  # noqa: PLC0415 (few suites have judges)
+        from llmvc.evals.judging.grading import Output  # noqa: PLC0415 (few suites have judges)
 
         for past in range(1, look + 1):
             for one, number in self._plan.calls(past):

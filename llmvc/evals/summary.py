@@ -16,9 +16,9 @@ from llmvc.core.report import CaseRuns
 from llmvc.core.suite import Suite
 from llmvc.evals import amounts, spellings, table
 from llmvc.evals.estimates import Design
-from llmvc.evals.judged import Judged
 from llmvc.evals.scores import score
 from llmvc.evals.table import Table
+from llmvc.evals.trust.judged import Judged
 from llmvc.stats import events, samples
 from llmvc.stats.samples import Groups
 

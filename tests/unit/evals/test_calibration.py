@@ -10,8 +10,8 @@ from llmvc.core.anchors import Anchor, AnchorSet
 from llmvc.core.judge import Rules
 from llmvc.core.judging import SUSPECT, TRUSTED, UNCALIBRATED
 from llmvc.errors import FormatError
-from llmvc.evals.agreeing import usual
-from llmvc.evals.calibration import Regraded, calibrate, check, panel_votes, shift
+from llmvc.evals.trust.agreeing import usual
+from llmvc.evals.trust.calibration import Regraded, calibrate, check, panel_votes, shift
 
 NOW = datetime(2026, 11, 20, 8, 30, tzinfo=UTC)
 JUDGE, OTHER = digest.of_bytes(b"judge"), digest.of_bytes(b"other")

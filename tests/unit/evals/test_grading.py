@@ -8,8 +8,8 @@ import pytest
 from llmvc.core.metric import Metric, Scorer
 from llmvc.errors import ConfigError, FormatError, ProviderError
 from llmvc.evals.budget import Limits
-from llmvc.evals.grading import Grading, Output
-from llmvc.evals.judge import Judge
+from llmvc.evals.judging.grading import Grading, Output
+from llmvc.evals.judging.judge import Judge
 from llmvc.evals.prices import Prices
 from llmvc.evals.progress import RunResult
 from llmvc.evals.providers.base import Answer, failed

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from llmvc.core import digest
 from llmvc.errors import ConfigError, FormatError, ProviderError
-from llmvc.evals import fence
 from llmvc.evals.budget import Budget
-from llmvc.evals.judge import Grader, Item, Judge
+from llmvc.evals.judging import fence
+from llmvc.evals.judging.judge import Grader, Item, Judge
 from llmvc.evals.prices import Prices
 from llmvc.evals.providers.base import Answer, Call, failed
 from llmvc.evals.providers.python import Python

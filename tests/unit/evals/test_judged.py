@@ -20,9 +20,10 @@ from llmvc.core.judging import (
 from llmvc.core.metric import Metric, Scorer
 from llmvc.core.report import CaseRuns, Report, Run
 from llmvc.core.suite import Looks, Suite
-from llmvc.evals import reports, uniting
+from llmvc.evals import reports
 from llmvc.evals.estimates import Design
 from llmvc.evals.summary import summarize
+from llmvc.evals.trust import uniting
 from llmvc.stats.judges import corrected
 from llmvc.stats.paired import el_score
 

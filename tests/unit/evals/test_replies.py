@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmvc.core.judge import Rules
-from llmvc.evals import fence, replies
+from llmvc.evals.judging import fence, replies
 from tests.unit.evals.judges import item, judge, judge_bundle, one
 
 PATTERN = {"pattern": r"Grade: (.*)"}

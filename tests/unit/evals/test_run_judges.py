@@ -5,7 +5,7 @@ from pathlib import Path
 from llmvc.core.metric import Metric, Scorer
 from llmvc.core.suite import Looks
 from llmvc.evals import runner
-from llmvc.evals.judge import Judge
+from llmvc.evals.judging.judge import Judge
 from llmvc.evals.prices import Prices
 from llmvc.evals.progress import Progress, RunResult
 from llmvc.evals.providers.base import Answer, failed

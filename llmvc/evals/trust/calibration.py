@@ -30,13 +30,13 @@ from llmvc.core.judging import (
 )
 from llmvc.core.plural import count
 from llmvc.errors import FormatError
-from llmvc.evals.agreeing import MOST_UNGRADED, Agreeing, good, usual, verdict
 from llmvc.evals.runs import rfc3339
+from llmvc.evals.trust.agreeing import MOST_UNGRADED, Agreeing, good, usual, verdict
 from llmvc.stats.judges import Flips, effective_votes, flip_test
 from llmvc.stats.paired import el_score
 
 if TYPE_CHECKING:
-    from llmvc.evals.agreeing import Grades
+    from llmvc.evals.trust.agreeing import Grades
 
 VALID_DAYS: Final = 30
 FRESH_HOURS: Final = 24

@@ -19,8 +19,8 @@ from llmvc.core.metric import Scorer
 from llmvc.core.suite import Case, Suite
 from llmvc.errors import ConfigError, FormatError
 from llmvc.evals.budget import BYTES_PER_TOKEN, GUESSED_OUTPUT, Budget, Limits
-from llmvc.evals.calls import total
-from llmvc.evals.judge import Grade, Grader, Item, Judge
+from llmvc.evals.judging.calls import total
+from llmvc.evals.judging.judge import Grade, Grader, Item, Judge
 from llmvc.evals.prices import Prices
 from llmvc.evals.providers.base import Answer
 from llmvc.evals.runs import RunCache

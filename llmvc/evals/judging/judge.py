@@ -21,10 +21,11 @@ from llmvc.core.bundle import Bundle
 from llmvc.core.digest import Digest
 from llmvc.core.judge import Rules
 from llmvc.errors import FormatError, ProviderError
-from llmvc.evals import fence, replies, runs
+from llmvc.evals import runs
 from llmvc.evals.budget import Budget
-from llmvc.evals.calls import Asked, CallFailedError, Calls, StoppedError, total
-from llmvc.evals.grades import Grade, Item
+from llmvc.evals.judging import fence, replies
+from llmvc.evals.judging.calls import Asked, CallFailedError, Calls, StoppedError, total
+from llmvc.evals.judging.grades import Grade, Item
 from llmvc.evals.plan import Arm
 from llmvc.evals.prices import Prices
 from llmvc.evals.providers.base import Answer, Provider

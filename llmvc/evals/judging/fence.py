@@ -15,7 +15,7 @@ from llmvc.core import canon, digest, request
 from llmvc.core.bundle import Bundle
 from llmvc.core.digest import Digest
 from llmvc.core.judge import Rules
-from llmvc.evals import replies
+from llmvc.evals.judging import replies
 
 VERSION: Final = 1
 """Of the notice, the fence and the way in which replies are read; part of a vote's key."""

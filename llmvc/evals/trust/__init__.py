@@ -1,0 +1,1 @@
+"""Whether a judge is believed: calibration, checks, shifts, and what people said instead."""
