@@ -1,19 +1,23 @@
 """Times whole evals beside a bare interpreter, in one run: start-up, calls, scores and report.
 
-python benchmarks/eval.py                    # all, about a minute and a half
+Prints the best of the rounds, and in brackets their median.
+
+python benchmarks/eval.py                    # all, about two minutes
 python benchmarks/eval.py --only free,slow   # some
 """
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
+
+from timing import BARE, ENVIRON, timed
 
 # llmvc as ever, but that the last line on stderr says how long the calls took, imports apart.
 INSIDE = """
@@ -30,17 +34,7 @@ def run(*given, **named):
 runner.run = run
 main()
 """
-LLMVC = [sys.executable, "-c", INSIDE]
-ENVIRON = {
-    # Without PYTHON*: a process that may not keep its bytecode compiles all sources every time.
-    **{key: value for key, value in os.environ.items() if not key.startswith("PYTHON")},
-    "GIT_CONFIG_GLOBAL": os.devnull,
-    "GIT_CONFIG_NOSYSTEM": "1",
-    "GIT_AUTHOR_NAME": "Bench",
-    "GIT_AUTHOR_EMAIL": "bench@example.org",
-    "GIT_COMMITTER_NAME": "Bench",
-    "GIT_COMMITTER_EMAIL": "bench@example.org",
-}
+EVAL = [sys.executable, "-c", INSIDE, "-q", "eval", "support"]
 MODELS = """\
 import asyncio
 
@@ -88,7 +82,6 @@ class World:
     cases: int
     runs: int
     options: tuple[str, ...]
-    ideal_s: float
     goal_s: float
 
     def build(self, folder: Path) -> None:
@@ -112,45 +105,35 @@ class World:
 
 FAST = ("--concurrency", "256")
 WORLDS = {
-    "free": World("free", 1000, 3, (), 0.0, 0.9),
-    "slow": World("slow", 1000, 3, ("--concurrency", "50"), 3.0, 3.24),
-    "many": World("slow", 10_000, 1, FAST, 2.0, 2.6),
-    "dask": World("slow", 10_000, 1, (*FAST, "--on", "dask"), 2.0, 3.4),
+    "free": World("free", 1000, 3, (), 0.9),
+    "slow": World("slow", 1000, 3, ("--concurrency", "50"), 3.24),
+    "many": World("slow", 10_000, 1, FAST, 2.6),
+    "dask": World("slow", 10_000, 1, (*FAST, "--on", "dask"), 3.4),
 }
 
 
-def timed(command: list[str], folder: Path) -> tuple[float, float, int]:
-    """Returns the wall seconds of one process and of its calls, and its peak memory in MB."""
-    start = time.perf_counter()
-    with tempfile.TemporaryFile("w+") as said:
-        child = subprocess.Popen(
-            command, cwd=folder, env=ENVIRON, stdout=subprocess.DEVNULL, stderr=said
-        )
-        _, status, usage = os.wait4(child.pid, 0)
-        took = time.perf_counter() - start
-        child.returncode = os.waitstatus_to_exitcode(status)
-        said.seek(0)
-        last = said.read().split("\n")[-2:][0]
-    if child.returncode:
-        sys.exit(f"{' '.join(command)} ended with {child.returncode}: {last}")
-    return took, float(last or 0), usage.ru_maxrss // 1024
+class Round(NamedTuple):
+    """One eval, and a bare interpreter beside it."""
+
+    wall_s: float
+    calls_s: float
+    user_s: float
+    peak_mb: int
+    bare_s: float
 
 
-def measure(world: World, rounds: int) -> tuple[float, float, float, int]:
-    """Returns median wall seconds of the eval, its calls, and bare interpreters; and peak MB."""
-    found: list[tuple[float, float, float]] = []
-    peak = 0
-    for at in range(rounds + 1):
+def measure(world: World, rounds: int) -> list[Round]:
+    """Times whole evals, each in a repository of its own."""
+    found: list[Round] = []
+    for _ in range(rounds + 1):
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             world.build(folder)
-            idle, _, _ = timed([sys.executable, "-c", "pass"], folder)
-            wall, calls, memory = timed([*LLMVC, "-q", "eval", "support", *world.options], folder)
-        if at:  # the first one compiles
-            found.append((wall, calls, idle))
-            peak = max(peak, memory)
-    wall, calls, idle = (statistics.median(column) for column in zip(*found, strict=True))
-    return wall, calls, idle, peak
+            bare = timed(BARE, folder)
+            took = timed([*EVAL, *world.options], folder)
+            calls = float(took.last_line)
+            found.append(Round(took.wall_s, calls, took.user_s, took.peak_mb, bare.wall_s))
+    return found[1:]  # the first one compiles
 
 
 def main() -> None:
@@ -159,17 +142,24 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", default=",".join(WORLDS), help=f"of {', '.join(WORLDS)}")
     given = parser.parse_args()
-    print("| eval | process s | its calls s | ideal s | goal s | bare python ms | ratio | MB |")
+    print("| eval | process s | its calls s | goal s | user CPU s | bare python ms | ratio | MB |")
     print("|---|---|---|---|---|---|---|---|")
     for name in given.only.split(","):
         world = WORLDS[name]
-        took, calls, bare, peak = measure(world, given.rounds)
+        found = measure(world, given.rounds)
+        wall, calls, user, peak, bare = zip(*found, strict=True)
+        ratio = statistics.median(one.wall_s / one.bare_s for one in found)
         print(
-            f"| {name}: {world.cases:,} x {world.runs} | {took:.2f} | {calls:.2f} "
-            f"| {world.ideal_s:.1f} | {world.goal_s:.2f} | {bare * 1000:.0f} "
-            f"| {took / bare:.0f} | {peak} |",
+            f"| {name}: {world.cases:,} x {world.runs} | {told(wall)} | {told(calls)} "
+            f"| {world.goal_s:.2f} | {told(user)} | {min(bare) * 1000:.0f} | {ratio:.0f} "
+            f"| {max(peak)} |",
             flush=True,
         )
+
+
+def told(seconds: Sequence[float]) -> str:
+    """Returns the best of several times, and their median."""
+    return f"{min(seconds):.2f} ({statistics.median(seconds):.2f})"
 
 
 if __name__ == "__main__":

@@ -2,12 +2,10 @@
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +13,11 @@ from pathlib import Path
 from llmvc.core import release
 from llmvc.core.digest import Digest
 from llmvc.store.repository import Repository
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import timing
+from timing import BARE, ENVIRON, LLMVC
 
 GOALS_MS = {
     "--version": 100,
@@ -26,17 +29,6 @@ GOALS_MS = {
     "commit support": 350,
     "promote support prod": 350,
 }
-LLMVC = [sys.executable, "-m", "llmvc"]
-ENVIRON = {
-    # Without PYTHON*: a process that may not keep its bytecode compiles all sources every time.
-    **{key: value for key, value in os.environ.items() if not key.startswith("PYTHON")},
-    "GIT_CONFIG_GLOBAL": os.devnull,
-    "GIT_CONFIG_NOSYSTEM": "1",
-    "GIT_AUTHOR_NAME": "Bench",
-    "GIT_AUTHOR_EMAIL": "bench@example.org",
-    "GIT_COMMITTER_NAME": "Bench",
-    "GIT_COMMITTER_EMAIL": "bench@example.org",
-}
 ANSWER = """def answer(request):
     return {"output": "ok", "usage": {"input_tokens": 9, "output_tokens": 1}}
 """
@@ -44,13 +36,8 @@ ANSWER = """def answer(request):
 
 def timed(command: Sequence[str], folder: Path) -> tuple[float, int]:
     """Returns the wall time of one process in milliseconds, and its peak memory in MB."""
-    start = time.perf_counter()
-    child = subprocess.Popen(command, cwd=folder, env=ENVIRON, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        sys.exit(f"{' '.join(command)} ended with {child.returncode}")
-    return (time.perf_counter() - start) * 1000, usage.ru_maxrss // 1024
+    took = timing.timed(command, folder)
+    return took.wall_s * 1000, took.peak_mb
 
 
 def run(folder: Path, *command: str) -> None:
@@ -119,7 +106,7 @@ def measure(folder: Path, rounds: int) -> list[tuple[str, float, float, float, f
         ratios: list[float] = []
         for at in range(rounds + 1):
             before(folder, at)
-            bare, _ = timed([sys.executable, "-c", "pass"], folder)
+            bare, _ = timed(BARE, folder)
             took, _ = timed([*LLMVC, *line.split()], folder)
             if at:
                 times.append(took)

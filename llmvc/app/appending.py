@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 from llmvc.app.revisions import Resolved
 from llmvc.app.workspace import Workspace
-from llmvc.core import digest, release
-from llmvc.core.bundle import parts
+from llmvc.core import canary, digest, release
+from llmvc.core.bundle import Bundle, parts
 from llmvc.core.digest import Digest
+from llmvc.core.policy import Policy
 from llmvc.core.release import Move, Release
-from llmvc.errors import NotFoundError, RefMoved
-from llmvc.store.chain import EnvChain, Tip
+from llmvc.errors import ConfigError, NotFoundError, RefMoved
+from llmvc.store.chain import EnvChain, Tip, object_name
 
 if TYPE_CHECKING:
     from llmvc.core.estimate import Verdict
@@ -81,9 +82,11 @@ def append(
         dry_run: say what would happen, write nothing.
 
     Raises:
+        ConfigError: the environment holds canaries, and this is no move of one, or the reverse.
         RefMoved: the environment stands elsewhere by now; the winner is named.
     """
     chain, tip = place.chain, place.tip
+    check_fits(place, move.kind)
     needed = parts(found.bundle, lambda wanted: _asset(ws, found, wanted))
     whole = replace(move, members=tuple(sorted(needed.members)))
     before = tip.release if tip else None
@@ -94,12 +97,59 @@ def append(
     suite = chain.blob("suite.json", tip) if tip and following.suite else None
     if suite is not None:
         held.setdefault("suite.json", suite)
-    held |= {f"o/{digest.hex_of(of)}": data for of, data in needed.data.items()}
+    held |= {object_name(of): data for of, data in needed.data.items()}
+    held |= _safe(ws, place, Policy.from_bytes(policy).safe)
     try:
         chain.append(tip, following, held, author=ws.actor, time=ws.now())
     except RefMoved as err:
         raise _lost(place, err) from err
+    if move.kind not in ("rollback", *canary.KINDS):  # they publish after their push
+        from llmvc.app.serving import publish  # noqa: PLC0415 (a dry run writes nothing)
+
+        ws.tell(publish(ws))
     return Moved(following, written=True)
+
+
+def check_fits(place: Place, kind: str) -> None:
+    """Checks that an environment holds either canaries or releases of its own, never both.
+
+    Raises:
+        ConfigError: the move is not of its kind.
+    """
+    tip = place.tip
+    if tip is None or (tip.release.kind in canary.KINDS) == (kind in canary.KINDS):
+        return
+    where = f"{place.chain.bundle}/{place.chain.env}"
+    if kind in canary.KINDS:
+        raise ConfigError(
+            f"{where} has releases of its own, of which the newest is {tip.release.seq}, "
+            f"{tip.release.kind}",
+            hint="give canaries an environment of their own in .llmvc/config.yaml",
+        )
+    raise ConfigError(
+        f"{where} holds canaries and moves by them alone; release {tip.release.seq} is "
+        f"{tip.release.kind} of {digest.short(tip.release.to)}",
+        hint="llmvc canary promote, or llmvc canary abort --reason '…'",
+    )
+
+
+def _safe(ws: Workspace, place: Place, wanted: Digest | None) -> dict[str, bytes]:
+    """Returns the files of the policy's safe version, so that going there needs this ref alone."""
+    if wanted is None:
+        return {}
+
+    def read(of: Digest) -> bytes:
+        held = place.chain.blob(object_name(of), place.tip) if place.tip else None
+        data = ws.repo.versions.read(of) if held is None else held
+        if data is None:
+            raise NotFoundError(
+                f"the safe version {digest.short(of)} is not in this clone", hint="run llmvc fetch"
+            )
+        return data
+
+    data = read(wanted)
+    beside = parts(Bundle.from_bytes(data), read).data
+    return {object_name(of): held for of, held in {wanted: data, **beside}.items()}
 
 
 def _lost(place: Place, err: RefMoved) -> RefMoved:
@@ -111,7 +161,9 @@ def _lost(place: Place, err: RefMoved) -> RefMoved:
     return RefMoved(
         f"{won.bundle}/{won.env} was moved meanwhile: {won.actor} made release {won.seq}, "
         f"{won.kind} to {digest.short(won.to)}",
-        hint=f"measure against it: llmvc eval {won.bundle} --env {won.env}",
+        hint="look at what became of it: llmvc canary status"
+        if won.kind in canary.KINDS
+        else f"measure against it: llmvc eval {won.bundle} --env {won.env}",
     )
 
 

@@ -1,11 +1,13 @@
 """Calibrating a judge on answers that people labelled, and checking that it is still the same.
 
-- A check asks for every vote again: a kept one would say what the judge was, not what it is.
+- A vote counts only if it was made since the last record of the judge, and in the last hour: an
+  older one would say what the judge was, not what it is.
 - What had to stop leaves no record, only votes to go on from.
+- What is known of a judge holds for the connection that it was asked through.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -17,19 +19,29 @@ from llmvc.app.revisions import Resolved
 from llmvc.app.workspace import Workspace
 from llmvc.core import digest
 from llmvc.core.anchors import AnchorSet
+from llmvc.core.digest import Digest
 from llmvc.core.judge import Rules
 from llmvc.core.judging import UNCALIBRATED, Calibration, Check, State
 from llmvc.core.plural import count
-from llmvc.errors import ConfigError, Inconclusive
+from llmvc.errors import ConfigError, Inconclusive, ProviderError
 from llmvc.evals import runs
 from llmvc.evals.budget import Budget
-from llmvc.evals.judging.judge import Grade, Grader, Item, Judge
+from llmvc.evals.judging.calls import Forecast
+from llmvc.evals.judging.grader import Grader
+from llmvc.evals.judging.grades import Grade, Item
+from llmvc.evals.judging.judge import Judge
 from llmvc.evals.prices import Prices
+from llmvc.evals.progress import Progress, Votes
 from llmvc.evals.runs import RunCache
 from llmvc.evals.trust import calibration
+from llmvc.gate.judged import ELSEWHERE
 
 _KEPT_S: Final = 3600
-"""How old a vote may be at most that an interrupted calibration goes on from, in seconds."""
+"""How old a vote may be at most that an interrupted command goes on from, in seconds."""
+
+
+def _silent(_now: Progress) -> None:
+    """Shows nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +52,13 @@ class Means:
         max_usd: what new votes may cost; None for no limit.
         concurrency: answers under way at once.
         allow_unpriced: whether calls of unknown price may be made.
+        progress: told how far it is.
     """
 
     max_usd: float | None = None
     concurrency: int = 8
     allow_unpriced: bool = False
+    progress: Callable[[Progress], None] = _silent
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,20 +100,28 @@ def calibrate(
     Raises:
         ConfigError: it had to stop at a limit; votes are kept.
         FormatError: the file is no anchor file for this judge.
-        ProviderError: the judge cannot be asked.
+        ProviderError: the judge cannot be asked, or its provider failed on many anchors.
     """
     found = judges.resolve(ws, revision)
     rules = Rules.of(found.bundle)
     anchors = anchoring.read(path, rules)
     notes = anchoring.lint(ws, found, anchors)
-    known = judges.known(ws, found.bundle.digest)
-    asking = Asking(ws, connected(ws, found), means, max_age_s=_kept_s(ws, known))
+    judge = connected(ws, found)
+    known = judges.known(ws, found.bundle.digest, judge.asked_through)
+    asking = Asking(ws, judge, means, max_age_s=_kept_s(ws, known))
     grades = asking.grade(_items(anchors), repeats=repeats)
+    if not calibration.heard(anchors, grades):
+        raise ProviderError(
+            f"the provider of judge {found.label} failed on too many anchors to say anything of it",
+            hint="finished votes are kept: run it again when that is mended",
+        )
     made = calibration.calibrate(
         found.bundle.digest,
         rules,
         anchors,
         grades,
+        connection=judge.asked_through,
+        earlier=known.calibrations,
         now=ws.now(),
         actor=ws.actor,
         tool=f"llmvc {__version__}",
@@ -118,7 +140,7 @@ def calibrate(
 
 def _kept_s(ws: Workspace, known: Known) -> int:
     """Returns how old a vote may be: made since the last record, so that no drifted one counts."""
-    made = [one.made for one in (known.calibration, known.check) if one is not None]
+    made = [one.made for one in known.calibrations] + [one.made for one in known.checks]
     since = [(ws.now() - datetime.fromisoformat(time)).total_seconds() for time in made]
     return int(max(0.0, min([*since, _KEPT_S])))
 
@@ -127,33 +149,53 @@ def check(ws: Workspace, revision: str, path: str | None, *, means: Means) -> Ch
     """Grades the anchors of the calibration again, and stores whether the judge has changed.
 
     Raises:
-        Inconclusive: it was never calibrated.
+        Inconclusive: it was never calibrated through the connection that it has here.
         NotFoundError: the anchors are not there.
         ConfigError: it had to stop at a limit.
     """
     found = judges.resolve(ws, revision)
-    known = judges.known(ws, found.bundle.digest)
-    if known.calibration is None:
-        raise uncalibrated(found)
-    rules = Rules.of(found.bundle)
-    anchors = anchoring.of(ws, known.calibration, rules, path)
-    return _check(ws, found, known.calibration, anchors, means)
+    known = judges.known(ws, found.bundle.digest, connected(ws, found).asked_through)
+    anchors = anchoring.of(ws, _in_force(found, known), Rules.of(found.bundle), path)
+    return _check(ws, found, known, anchors, means)
+
+
+def _in_force(found: Resolved, known: Known) -> Calibration:
+    """Returns the calibration that a judge is checked against.
+
+    Raises:
+        Inconclusive: there is none through its connection.
+    """
+    made = known.calibration
+    if made is None or made.connection != known.connection:
+        why = "it was never held against labels by people" if made is None else ELSEWHERE
+        raise Inconclusive(
+            f"judge {found.label} {digest.short(found.bundle.digest)} is not calibrated: {why}",
+            hint=f"llmvc judge calibrate {found.label} --anchors FILE",
+        )
+    return made
 
 
 def _check(
-    ws: Workspace, found: Resolved, made: Calibration, anchors: AnchorSet, means: Means
+    ws: Workspace, found: Resolved, known: Known, anchors: AnchorSet, means: Means
 ) -> Checked:
-    asking = Asking(ws, connected(ws, found), means, fresh=True)
+    made = _in_force(found, known)
+    asking = Asking(ws, connected(ws, found), means, max_age_s=_kept_s(ws, known))
     done = calibration.check(made, anchors, asking.grade(_items(anchors)), now=ws.now())
     judges.file(ws, done, about=[done.judge], subject=f"{found.name}: checked, {done.state}")
-    state, why = judges.known(ws, done.judge).state(ws.time)
+    state, why = judges.known(ws, done.judge, known.connection).state(ws.time)
     return Checked(found, made, done, state, why, asking.budget.spent)
 
 
-def ready(ws: Workspace, found: Resolved, means: Means) -> tuple[Known, float]:
+def ready(ws: Workspace, found: Resolved, connection: Digest, means: Means) -> tuple[Known, float]:
     """Returns what is known of a judge, after a check if the last one is too old.
 
     A check is made only where the judge is calibrated, not retired, and its anchors are at hand.
+
+    Args:
+        ws: the workspace.
+        found: the judge.
+        connection: what it is asked through.
+        means: what a check may take.
 
     Returns:
         What is known, and what the check cost in USD.
@@ -162,14 +204,14 @@ def ready(ws: Workspace, found: Resolved, means: Means) -> tuple[Known, float]:
         ConfigError: it had to stop at a limit.
         ProviderError: the judge cannot be asked.
     """
-    known = judges.known(ws, found.bundle.digest)
+    known = judges.known(ws, found.bundle.digest, connection)
     anchors = due(ws, found, known)
-    if anchors is None or known.calibration is None:
+    if anchors is None:
         return known, 0.0
     name, size = digest.short(found.bundle.digest), count(len(anchors.anchors), "anchor")
     ws.tell(f"checking judge {found.label} {name} on {size} first")
-    done = _check(ws, found, known.calibration, anchors, means)
-    return judges.known(ws, found.bundle.digest), done.usd
+    done = _check(ws, found, known, anchors, means)
+    return judges.known(ws, found.bundle.digest, connection), done.usd
 
 
 def due(ws: Workspace, found: Resolved, known: Known) -> AnchorSet | None:
@@ -179,17 +221,11 @@ def due(ws: Workspace, found: Resolved, known: Known) -> AnchorSet | None:
     # A suspect judge stays one until it is calibrated again, whatever a further check would say.
     if made is None or not made.admitted or state != UNCALIBRATED:
         return None
+    if known.connection != made.connection:
+        return None
     if last is not None and last.expires > ws.time:
         return None
     return anchoring.find(ws, made.anchors, Rules.of(found.bundle))
-
-
-def uncalibrated(found: Resolved) -> Inconclusive:
-    """Returns the error for a judge that nobody calibrated."""
-    return Inconclusive(
-        f"judge {found.label} {digest.short(found.bundle.digest)} is not calibrated",
-        hint=f"llmvc judge calibrate {found.label} --anchors FILE",
-    )
 
 
 def connected(ws: Workspace, found: Resolved) -> Judge:
@@ -218,7 +254,6 @@ class Asking:
         ws: the workspace.
         judge: who is asked.
         means: what it may take.
-        fresh: whether to ask for every vote again.
         max_age_s: how old a kept vote may be, in seconds.
     """
 
@@ -228,12 +263,11 @@ class Asking:
         judge: Judge,
         means: Means,
         *,
-        fresh: bool = False,
         max_age_s: int | None = None,
     ) -> None:
         self.budget = Budget(means.max_usd)
         self._ws, self._judge, self._means = ws, judge, means
-        self._fresh, self._max_age_s = fresh, max_age_s
+        self._max_age_s = max_age_s
 
     def grade(self, items: Sequence[Item], *, repeats: int = 1) -> dict[str, tuple[Grade, ...]]:
         """Returns the grades of every item, one a repeat.
@@ -256,12 +290,20 @@ class Asking:
             now=self._ws.now,
             budget=self.budget,
             concurrency=self._means.concurrency,
-            fresh=self._fresh,
             max_age_s=self._max_age_s,
             allow_unpriced=self._means.allow_unpriced,
         )
+        self._ws.tell(_announced(grader.estimate(items, repeats=repeats), self._judge.name))
+        votes = Votes(0, len(items) * repeats * self._judge.calls)
+
+        def tell(_item: Item, grade: Grade) -> None:
+            nonlocal votes
+            if grade.votes:
+                votes = votes.plus(self._judge.calls, new=grade.asked > 0)
+            self._means.progress(Progress(0, 0, 0, 0, 0.0, self.budget.spent, votes))
+
         try:
-            rounds = [await grader.grade(items, repeat=at) for at in range(repeats)]
+            rounds = [await grader.grade(items, repeat=at, on_grade=tell) for at in range(repeats)]
         finally:
             await self._judge.provider.aclose()
         if grader.stopped is not None:
@@ -270,6 +312,11 @@ class Asking:
                 hint="raise --max-judge-usd and run it again, it goes on from here",
             )
         return {item.key: tuple(one[item.key] for one in rounds) for item in items}
+
+
+def _announced(take: Forecast, name: str) -> str:
+    cost = "of unknown cost" if take.usd is None else f"about ${take.usd:.4f}"
+    return f"asking judge {name}: {count(take.calls, 'new vote')}, {take.kept} reused, {cost}"
 
 
 def _items(anchors: AnchorSet) -> list[Item]:

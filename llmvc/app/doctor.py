@@ -8,6 +8,7 @@ from llmvc.app import hooks
 from llmvc.app.workspace import Workspace
 from llmvc.core.digest import Digest
 from llmvc.core.judging import TRUSTED
+from llmvc.core.plural import count
 from llmvc.errors import LlmvcError
 
 State = Literal["ok", "hint", "bad"]
@@ -39,10 +40,11 @@ def examine(ws: Workspace) -> tuple[Finding, ...]:
         _driver,
         _locks,
     )
-    return tuple(finding for look in looks for finding in _guarded(look, ws))
+    return tuple(finding for look in looks for finding in guarded(look, ws))
 
 
-def _guarded(look: Callable[[Workspace], Iterator[Finding]], ws: Workspace) -> list[Finding]:
+def guarded(look: Callable[[Workspace], Iterator[Finding]], ws: Workspace) -> list[Finding]:
+    """Returns what a look finds; what stops it is a finding, too."""
     try:
         return list(look(ws))
     except LlmvcError as err:
@@ -89,7 +91,7 @@ def _bundles(ws: Workspace) -> Iterator[Finding]:
         except LlmvcError as err:
             yield Finding("bad", str(err), err.hint)
             continue
-        yield Finding("ok", f"bundle {name}: {path}, {len(found.files)} files")
+        yield Finding("ok", f"bundle {name}: {path}, {count(len(found.files), 'file')}")
         if found.bundle.kind == "judge":
             yield _judge(ws, name, found.bundle.digest)
             continue
@@ -100,7 +102,7 @@ def _bundles(ws: Workspace) -> Iterator[Finding]:
             continue
         yield Finding(
             "ok",
-            f"suite for {name}: {loaded.path}, {len(loaded.cases)} cases",
+            f"suite for {name}: {loaded.path}, {count(len(loaded.cases), 'case')}",
         )
     if not ws.manifests:
         yield Finding("hint", "no bundle yet", "llmvc new NAME")

@@ -9,10 +9,12 @@ from llmvc.app.workspace import Workspace
 from llmvc.core import canon
 from llmvc.core.digest import Digest
 from llmvc.core.judging import Shift
+from llmvc.core.migration import Migration
 from llmvc.core.names import Revision
-from llmvc.core.release import Release
+from llmvc.core.release import MEASURED, Release
 from llmvc.core.version import Version
 from llmvc.errors import FormatError, NotFoundError, UsageError
+from llmvc.store.chain import MIGRATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +46,14 @@ class Shown:
             object.
         value: the decoded object; None for an asset.
         resolved: how it was named, for bundles.
+        migration: what the release says of a move to another model; None if it made none.
     """
 
     digest: Digest
     kind: str
     value: canon.Json
     resolved: Resolved | None = None
+    migration: Migration | None = None
 
 
 def log(ws: Workspace, name: str, *, count: int | None = None) -> Log:
@@ -106,7 +110,20 @@ def show(ws: Workspace, name: str) -> Shown:
         kind = value.get("llmvc") if isinstance(value, Mapping) else None
         return Shown(wanted, kind if isinstance(kind, str) else "asset", value)
     found = revisions.resolve(ws, name)
-    return Shown(found.bundle.digest, "bundle/1", found.bundle.body, found)
+    moved = _migration(ws, found.release) if found.release else None
+    return Shown(found.bundle.digest, "bundle/1", found.bundle.body, found, moved)
+
+
+def _migration(ws: Workspace, release: Release) -> Migration | None:
+    """Returns the record of a migration that a release carries; of a rollback there is none."""
+    if release.kind not in MEASURED:
+        return None
+    chain = ws.repo.chain(release.bundle, release.env)
+    tip = chain.tip()
+    if tip is None or tip.release.digest != release.digest:
+        tip = next((one for one in chain.tips() if one.release.digest == release.digest), None)
+    data = chain.blob(MIGRATION, tip) if tip is not None else None
+    return None if data is None else Migration.from_bytes(data)
 
 
 def _run(ws: Workspace, prefix: str, missing: NotFoundError) -> Shown:

@@ -4,9 +4,9 @@
 - An eval that had to stop leaves no report, only finished runs to go on from.
 """
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llmvc import __version__
@@ -19,14 +19,15 @@ from llmvc.core import digest
 from llmvc.core.bundle import Bundle
 from llmvc.core.canon import Json
 from llmvc.core.digest import Digest
+from llmvc.core.plural import count
 from llmvc.core.report import CaseRuns, Report
 from llmvc.errors import ConfigError
 from llmvc.evals import plan, runner, runs, shards
 from llmvc.evals.budget import CallEstimate, Limits, dollars
-from llmvc.evals.plan import Arm, ArmCase, Plan
+from llmvc.evals.plan import Plan
 from llmvc.evals.prices import Prices
 from llmvc.evals.progress import Progress, RunResult
-from llmvc.evals.reuse import Reuse
+from llmvc.evals.runner import Prepared
 from llmvc.evals.runs import Entry, RunCache
 from llmvc.evals.session import Decided
 
@@ -142,32 +143,27 @@ class Job:
     Attributes:
         ws: the workspace.
         comparison: what is compared.
-        expected: calls and cost.
-        arms: the candidate, and the baseline if there is one.
-        planned: the calls, with their keys; those of one shard, if only it is measured.
+        prepared: the calls and their cost; those of one shard, if only it is measured.
         whole: all calls of the comparison.
-        cache: finished runs.
-        prices: what tokens cost.
         choices: what the person chose.
         panel: the suite's judges; None if it has none.
         cluster: what makes the calls; None for this process.
-        outcomes: runs of shards in which the application failed; see `Reuse`.
         watched: the suite's files, if they must not change.
     """
 
     ws: Workspace
     comparison: Comparison
-    expected: CallEstimate
-    arms: tuple[Arm, ...]
-    planned: Plan
+    prepared: Prepared
     whole: Plan
-    cache: RunCache
-    prices: Prices
     choices: Choices
     panel: "Panel | None" = None
     cluster: "Cluster | None" = None
-    outcomes: Mapping[tuple[str, Digest], Entry] = field(default_factory=dict)
     watched: Watched | None = None
+
+    @property
+    def expected(self) -> CallEstimate:
+        """Calls and cost."""
+        return self.prepared.expected
 
     def run(self, progress: OnProgress) -> tuple[Report, RunResult]:
         """Makes the calls and returns the report on them.
@@ -188,7 +184,7 @@ class Job:
                 loaded.suite,
                 stage,
                 has_baseline=self.comparison.baseline is not None,
-                plan=self.planned,
+                plan=self.prepared.plan,
                 tried=tried,
                 judges=self._judges({}),
             )
@@ -223,38 +219,32 @@ class Job:
         """
         loaded = self.comparison.suite
         result = runner.run(
-            self.arms,
+            self.prepared,
             loaded.cases,
-            loaded.suite,
-            self.cache,
             self.choices.limits,
-            prices=self.prices,
-            now=self.ws.now,
             progress=progress,
-            fresh=self.choices.fresh,
             folder=self.ws.root / loaded.folder,
-            planned=self.planned,
             decided=decided,
             judges=self.panel.judges if self.panel else None,
-            outcomes=self.outcomes,
             cluster=self.cluster,
         )
         if result.stopped is not None:
+            usd = self.spent(result)
+            spent = "of unknown cost" if usd is None else f"{dollars(usd)} spent"
             judged = f" and {dollars(result.judge_usd)} on judges" if self.panel else ""
             raise ConfigError(
-                f"stopped: {result.stopped}; {result.called} calls were made and are kept, "
-                f"{dollars(result.cost_usd)} were spent on them{judged}",
+                f"stopped: {result.stopped}; {count(result.called, 'call')} made and kept, "
+                f"{spent}{judged}",
                 hint="raise the limit and run it again, it goes on from here",
             )
         if self.watched is not None:
             self.watched.check()
         return result
 
-    def missing(self) -> Iterator[tuple[ArmCase, int]]:
-        """Returns the calls to make, as (case on an arm, run number)."""
-        suite, now, fresh = self.comparison.suite.suite, self.ws.now, self.choices.fresh
-        found = Reuse(self.planned, suite, self.cache, now=now, fresh=fresh, outcomes=self.outcomes)
-        return found.missing()
+    def spent(self, result: RunResult) -> float | None:
+        """Returns what the calls of a result cost, USD; None if nothing is known of it."""
+        unknown = self.expected.usd is None and not result.cost_usd
+        return None if unknown else result.cost_usd
 
     def _judges(self, facts: Mapping[Digest, Mapping[str, object]]) -> dict[str, Json]:
         """Returns what a report says of its judges, which did so much; see `RunResult.judges`."""
@@ -307,45 +297,38 @@ def prepared(
     whole = plan.make(arms, loaded.cases, loaded.suite)
     planned = whole if choices.shard is None else shards.part(whole, *choices.shard)
     with RunCache(runs.folder(ws.repo.common_dir), shared) as cache:
-        expected = runner.estimate(
-            arms,
-            loaded.cases,
+        ready = runner.prepare(
+            planned,
             loaded.suite,
             cache,
             choices.limits,
             prices=prices,
             now=ws.now,
             fresh=choices.fresh,
-            planned=planned,
             outcomes=outcomes,
         )
-        panel, choices = _panel(ws, comparison, choices, cache, prices)
+        panel, choices = _panel(ws, comparison, choices, ready)
         yield Job(
             ws,
             comparison,
-            expected,
-            arms,
-            planned,
+            ready,
             whole,
-            cache,
-            prices,
             choices,
             panel,
             sides.cluster(ws, comparison, arms, choices),
-            outcomes or {},
             watched,
         )
 
 
 def _panel(
-    ws: Workspace, comparison: Comparison, choices: Choices, cache: RunCache, prices: Prices
+    ws: Workspace, comparison: Comparison, choices: Choices, ready: Prepared
 ) -> "tuple[Panel | None, Choices]":
     """Returns the suite's judges, checked, and what is left to spend after that."""
     if not comparison.suite.suite.judges:
         return None, choices
     from llmvc.app import panel  # noqa: PLC0415 (few suites have judges)
 
-    return panel.take(ws, comparison, choices, cache, prices)
+    return panel.take(ws, comparison, choices, ready)
 
 
 def _refuse_hopeless(ws: Workspace, comparison: Comparison) -> None:

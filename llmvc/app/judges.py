@@ -47,17 +47,21 @@ class Known:
         checks: the same.
         tombstone: why it is retired; None if it is not.
         shifts: moves from it or to it, the oldest first.
+        connection: digest of what it is asked through; None if nobody asks it.
     """
 
     calibrations: tuple[Calibration, ...] = ()
     checks: tuple[Check, ...] = ()
     tombstone: Tombstone | None = None
     shifts: tuple[Shift, ...] = ()
+    connection: Digest | None = None
 
     @property
     def calibration(self) -> Calibration | None:
-        """The newest one."""
-        return self.calibrations[-1] if self.calibrations else None
+        """The newest one through its connection; where there is none, the newest of all."""
+        here = [one for one in self.calibrations if one.connection == self.connection]
+        listed = here or self.calibrations
+        return listed[-1] if listed else None
 
     @property
     def check(self) -> Check | None:
@@ -72,7 +76,14 @@ class Known:
             now: RFC 3339, UTC.
             identities: what the provider says now that it calls.
         """
-        return state_of(self.calibration, self.check, self.tombstone, identities, now)
+        return state_of(
+            self.calibration,
+            self.check,
+            self.tombstone,
+            identities,
+            now,
+            connection=self.connection,
+        )
 
     def remedy(self, label: str, state: State) -> str:
         """Returns what lets a judge in that state be trusted, with the command.
@@ -85,12 +96,20 @@ class Known:
             return "name another judge in the suite"
         made = self.calibration
         if state == UNCALIBRATED and made is not None and made.admitted:
-            return f"check it: llmvc judge check {label}"
+            here = self.connection in (None, made.connection)
+            if here:
+                return f"check it: llmvc judge check {label}"
         return f"calibrate it: llmvc judge calibrate {label} --anchors FILE"
 
 
-def known(ws: Workspace, judge: Digest) -> Known:
-    """Reads what the store says of a judge."""
+def known(ws: Workspace, judge: Digest, connection: Digest | None = None) -> Known:
+    """Reads what the store says of a judge.
+
+    Args:
+        ws: the workspace.
+        judge: digest of the bundle.
+        connection: of what it is asked through; None if nobody asks it.
+    """
     found: dict[str, list[bytes]] = {}
     for data in ws.repo.versions.about(judge):
         body = canon.decode(data)
@@ -102,6 +121,7 @@ def known(ws: Workspace, judge: Digest) -> Known:
         tuple(_all(Check, found)),
         retired[-1] if retired else None,
         tuple(_all(Shift, found)),
+        connection,
     )
 
 

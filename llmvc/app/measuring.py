@@ -25,12 +25,13 @@ from llmvc.app.workspace import Workspace
 from llmvc.core import digest, variants
 from llmvc.core.bundle import Bundle
 from llmvc.core.digest import Digest
+from llmvc.core.plural import count
 from llmvc.core.report import Report
 from llmvc.core.suite import Suite
 from llmvc.errors import ConfigError, Inconclusive, NotFoundError
 from llmvc.evals.budget import CallEstimate
 from llmvc.evals.progress import RunResult
-from llmvc.evals.runs import Entry
+from llmvc.evals.runs import Entry, RunCache
 
 if TYPE_CHECKING:
     from llmvc.evals.shared import Shared
@@ -203,7 +204,7 @@ def _answer(
         if choices.dry_run:
             return Measured(None, None, "dry run: nothing was called")
         done = measure(job, progress)
-    return noted(done, shared)
+    return noted(done, job.prepared.cache)
 
 
 def _judges_settled(
@@ -227,10 +228,9 @@ def shared_cache(ws: Workspace, choices: Choices) -> "Shared | None":
     return Shared.at(url, ws.root)
 
 
-def noted(done: Measured, shared: "Shared | None") -> Measured:
-    """Adds what went wrong with the shared run cache to what a person should know."""
-    notes = shared.notes if shared is not None else []
-    return replace(done, note="\n".join((*filter(None, [done.note]), *notes)))
+def noted(done: Measured, cache: RunCache) -> Measured:
+    """Adds what went wrong with the run cache to what a person should know."""
+    return replace(done, note="\n".join((*filter(None, [done.note]), *cache.notes())))
 
 
 def stored(ws: Workspace, comparison: Comparison, *, unite: bool = True) -> Measured | None:
@@ -267,9 +267,12 @@ def measure(job: Job, progress: OnProgress) -> Measured:
     report, result = job.run(progress)
     store_report(job.ws, job.comparison, report)
     done = _united(job.ws, job.comparison, report)
-    calls = f"{result.called} calls, {result.reused} reused, ${result.cost_usd:.4f}"
+    usd = job.spent(result)
+    cost = "of unknown cost" if usd is None else f"${usd:.4f}"
+    calls = f"{count(result.called, 'call')}, {result.reused} reused, {cost}"
     if result.saved:
-        calls += f"; decided at look {result.look} of {result.looks}: {result.saved} calls saved"
+        saved = count(result.saved, "call")
+        calls += f"; decided at look {result.look} of {result.looks}: {saved} saved"
     which, *more = done.note.split("\n")
     note = "\n".join((f"{which}: {calls}", *more))
     return replace(done, note=note, result=result)
@@ -338,8 +341,8 @@ def announce(
     return (
         f"{candidate.label} {digest.short(candidate.bundle.digest)} "
         f"against {comparison.env}: {against}\n"
-        f"{len(suite.cases)} cases x {suite.suite.runs} runs{part}: "
-        f"{early}{expected.calls} new calls, {expected.cached} reused, {cost}"
+        f"{count(len(suite.cases), 'case')} x {count(suite.suite.runs, 'run')}{part}: "
+        f"{early}{count(expected.calls, 'new call')}, {expected.cached} reused, {cost}"
         + _as_written(comparison)
         + _judged(comparison)
     )

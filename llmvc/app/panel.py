@@ -19,20 +19,14 @@ from llmvc.app.workspace import Workspace
 from llmvc.core import canon, digest
 from llmvc.core.bundle import Bundle
 from llmvc.core.digest import Digest
-from llmvc.core.judging import (
-    TRUSTED,
-    UNCALIBRATED,
-    Evidence,
-    Identity,
-    State,
-)
+from llmvc.core.judging import TRUSTED, UNCALIBRATED, Evidence, Identity, State
 from llmvc.core.plural import count
 from llmvc.core.report import Report
 from llmvc.core.suite import Suite
-from llmvc.evals.judging.grading import Grading
+from llmvc.evals.judging.calls import Forecast
+from llmvc.evals.judging.grading import Grading, Output
 from llmvc.evals.judging.judge import Judge
-from llmvc.evals.prices import Prices
-from llmvc.evals.runs import RunCache
+from llmvc.evals.runner import Prepared
 from llmvc.evals.trust.calibration import panel_votes
 from llmvc.gate import judged
 from llmvc.gate.level import Standing
@@ -61,7 +55,7 @@ class Seat:
         known: what the store says of it.
         state: whether it may be trusted, before it grades.
         why: what made it so.
-        due: whether it would be checked first; only a dry run leaves that open.
+        due: anchors on which it would be checked first; only a dry run leaves that open.
         scorers: the suite's scorers that it grades.
         migration: whether the candidate differs from the baseline in its model section.
         kin: whether an arm's model is of its family.
@@ -74,7 +68,7 @@ class Seat:
     known: Known
     state: State
     why: tuple[str, ...]
-    due: bool
+    due: int
     scorers: tuple[str, ...]
     migration: bool
     kin: bool
@@ -97,6 +91,7 @@ class Seat:
             known.tombstone,
             seen,
             now,
+            connection=known.connection,
             flips=flips,
             graded=graded,
             flagged=flagged,
@@ -113,6 +108,7 @@ class Seat:
             calibration=made.digest if made else None,
             calibrated=made.made if made else None,
             check=known.check.digest if known.check else None,
+            connection=self.judge.asked_through,
             identities=seen,
             flips=flips,
             graded=graded,
@@ -132,13 +128,13 @@ class Panel:
 
     Attributes:
         seats: one for each.
-        calls: how many their votes take at most, if every reply is in form.
-        usd: about what those cost; None if that is not known.
+        forecast: what their votes take.
+        early: whether the eval may end before all of them are needed.
     """
 
     seats: tuple[Seat, ...]
-    calls: int
-    usd: float | None
+    forecast: Forecast
+    early: bool = False
 
     @property
     def judges(self) -> dict[Digest, Judge]:
@@ -147,11 +143,17 @@ class Panel:
 
 
 def take(
-    ws: Workspace, comparison: "Comparison", choices: "Choices", cache: RunCache, prices: Prices
+    ws: Workspace, comparison: "Comparison", choices: "Choices", ready: Prepared
 ) -> "tuple[Panel, Choices]":
     """Returns the judges of a comparison, checked, and the choices with what is left to spend.
 
     A dry run checks nothing.
+
+    Args:
+        ws: the workspace.
+        comparison: what is compared.
+        choices: what the person chose.
+        ready: the calls whose outputs are to be judged.
 
     Raises:
         ConfigError: a judge's connection is not described well, or a limit was reached.
@@ -169,14 +171,27 @@ def take(
     )
     left = None if most is None else max(0.0, most - spent)
     rest = replace(choices, max_judge_usd=left)
-    loaded, paired = comparison.suite, comparison.baseline is not None
-    found = Panel(seats, 0, None)
+    found = Panel(seats, Forecast())
     grading = Grading(
-        loaded.suite, found.judges, cache, prices=prices, now=ws.now, limits=rest.limits
+        ready.suite,
+        found.judges,
+        ready.cache,
+        prices=ready.money.prices,
+        now=ws.now,
+        limits=rest.limits,
+        fresh=ready.fresh,
     )
-    outputs = len(loaded.cases) * loaded.suite.runs * (1 + paired)
-    calls, usd = grading.estimate(loaded.cases, outputs, paired=paired)
-    return Panel(seats, calls, usd), rest
+    calls = list(ready.plan.calls())
+    entries = ((one, number, ready.reuse.find(one, number)) for one, number in calls)
+    outputs = [
+        Output(one.arm.name, one.case, number, entry.answer)
+        for one, number, entry in entries
+        if entry is not None
+    ]
+    cases = [arms[0].case for arms in ready.plan.cases]
+    paired = comparison.baseline is not None
+    forecast = grading.estimate(outputs, cases, len(calls), paired=paired)
+    return Panel(seats, forecast, len(ready.plan.stages) > 1), rest
 
 
 def seated(
@@ -206,7 +221,8 @@ def seated(
     prompted = {one.bundle.digest: kinship.prompted(one.bundle) for one in found}
     arms = [one for one in (candidate, baseline) if one is not None]
     migration = kinship.migrates(baseline, candidate)
-    known, spent = _known(ws, found, means)
+    asked = {one.bundle.digest: calibrating.connected(ws, one) for one in found}
+    known, spent = _known(ws, found, asked, means)
     seats: list[Seat] = []
     for one in found:
         own = one.bundle.digest
@@ -227,28 +243,34 @@ def seated(
             for scorer in suite.scorers
             if scorer.type == judged.SCORER and scorer.options.get("judge") == own
         )
-        judge = calibrating.connected(ws, one)
         state, why = known[own].state(ws.time)
-        due = means is None and calibrating.due(ws, one, known[own]) is not None
+        anchors = calibrating.due(ws, one, known[own]) if means is None else None
+        due = 0 if anchors is None else len(anchors.anchors)
         seats.append(
-            Seat(one, judge, known[own], state, why, due, scorers, migration, kin, votes, codes)
+            Seat(
+                one, asked[own], known[own], state, why, due, scorers, migration, kin, votes, codes
+            )
         )
     return tuple(seats), spent
 
 
 def _known(
-    ws: Workspace, found: Sequence[Resolved], means: Means | None
+    ws: Workspace,
+    found: Sequence[Resolved],
+    asked: Mapping[Digest, Judge],
+    means: Means | None,
 ) -> tuple[dict[Digest, Known], float]:
     """Returns what is known of judges, after the checks that `means` allow, and what those cost."""
     known: dict[Digest, Known] = {}
     spent = 0.0
     for one in found:
         own = one.bundle.digest
+        connection = asked[own].asked_through
         if means is None:
-            known[own] = judges.known(ws, own)
+            known[own] = judges.known(ws, own, connection)
             continue
         left = None if means.max_usd is None else max(0.0, means.max_usd - spent)
-        known[own], usd = calibrating.ready(ws, one, replace(means, max_usd=left))
+        known[own], usd = calibrating.ready(ws, one, connection, replace(means, max_usd=left))
         spent += usd
     return known, spent
 
@@ -282,8 +304,12 @@ def evidence(
 
 def announce(panel: Panel) -> str:
     """Returns what a person should know of the judges before the first call."""
-    cost = "of unknown cost" if panel.usd is None else f"about ${panel.usd:.4f}"
-    total = f"at most {count(panel.calls, 'call')} of judges, {cost}"
+    take = panel.forecast
+    cost = "of unknown cost" if take.usd is None else f"about ${take.usd:.4f}"
+    most = "at most " if take.to_come or panel.early else ""
+    part = f" ({take.to_come} on answers to come)" if 0 < take.to_come < take.calls else ""
+    votes = f"{most}{count(take.calls, 'new vote')}{part}"
+    total = f"judging: {votes}, {take.kept} reused, {cost}"
     return "\n".join((total, *(line for seat in panel.seats for line in _lines(seat))))
 
 
@@ -295,7 +321,7 @@ def _lines(seat: Seat) -> list[str]:
     name = f"judge {seat.found.label} {digest.short(seat.found.bundle.digest)}"
     lines = [f"{name}, {calls} an answer: {state}{told}"]
     if seat.due:
-        lines.append("  it will be checked against its anchors first")
+        lines.append(f"  it will be checked against its {count(seat.due, 'anchor')} first")
     elif state != TRUSTED:
         remedy = seat.known.remedy(seat.found.label, state)
         lines.append(f"  what rests on it will be inconclusive; {remedy}")
@@ -330,7 +356,9 @@ def refreshed(ws: Workspace, comparison: "Comparison", report: Report, choices: 
     changed: dict[str, canon.Json] = {}
     for own, one in told.items():
         fresh = Evidence.from_dict(now[own])
-        if one.state == UNCALIBRATED and fresh.state == TRUSTED:
+        # Grades that came through another connection are another judge's.
+        here = one.connection == fresh.connection
+        if here and one.state == UNCALIBRATED and fresh.state == TRUSTED:
             changed[own] = replace(fresh, labels=one.labels).to_dict()
     if changed:
         leaf = again(ws, report, suite, {**report.judges, **changed})

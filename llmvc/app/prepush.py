@@ -15,6 +15,7 @@ from llmvc.app.job import Choices, Comparison, OnProgress
 from llmvc.app.judging import Measured
 from llmvc.app.workspace import Workspace
 from llmvc.core.estimate import Verdict
+from llmvc.core.plural import count
 from llmvc.core.report import Report
 from llmvc.errors import ConfigError, LlmvcError
 from llmvc.evals.budget import dollars
@@ -84,7 +85,7 @@ def _judged(ws: Workspace, blank: Checked, comparison: Comparison, progress: OnP
         if expected.usd is None or expected.usd > hook.max_usd:
             cost = "unknown cost" if expected.usd is None else f"about {dollars(expected.usd)}"
             limit = f"hook.max_usd is {dollars(hook.max_usd)}"
-            return _not_measured(blank, f"{expected.calls} calls, {cost}, {limit}")
+            return _not_measured(blank, f"{count(expected.calls, 'call')}, {cost}, {limit}")
         try:
             done = measuring.measure(prepared, progress)
         except ConfigError as err:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from llmvc.app import appointing, evidence, revisions
-from llmvc.app.appending import Moved, Place, append
+from llmvc.app.appending import Moved, Place, append, check_fits
 from llmvc.app.evidence import Question
+from llmvc.app.migrating import stored
 from llmvc.app.revisions import Resolved
 from llmvc.app.workspace import Workspace
 from llmvc.core import digest, release
@@ -21,7 +22,7 @@ from llmvc.core.report import Report
 from llmvc.core.suite import Suite
 from llmvc.core.version import Source, Version
 from llmvc.errors import ConfigError, Inconclusive, UsageError
-from llmvc.store.chain import CALIBRATION, REPORT
+from llmvc.store.chain import CALIBRATION, MIGRATION, REPORT
 
 if TYPE_CHECKING:
     from llmvc.files.suite import LoadedSuite
@@ -46,14 +47,18 @@ class Exceptions:
     clear_severe: frozenset[str] = frozenset()
 
 
+NONE = Exceptions()
+
+
 def promote(
     ws: Workspace,
     revision: str,
     env: str,
     *,
     suite: str | None = None,
-    exceptions: Exceptions = Exceptions(),
+    exceptions: Exceptions = NONE,
     dry_run: bool = False,
+    place: Place | None = None,
 ) -> Moved:
     """Lets an environment serve a version that passed against what it serves now.
 
@@ -66,6 +71,7 @@ def promote(
         suite: path of the suite file; None for the bundle's only one.
         exceptions: what goes beyond the evidence.
         dry_run: check everything, write nothing.
+        place: where the environment stood when the caller judged it; None to look now.
 
     Raises:
         GateBlocked: the evidence says fail.
@@ -73,12 +79,13 @@ def promote(
         RefMoved: somebody else moved the environment meanwhile.
     """
     candidate = revisions.resolve(ws, revision)
-    policy = ws.policy(env)
-    source = _source(ws, candidate, policy, env)
-    place = Place.of(ws, candidate.name, env)
+    policy = policy_of(ws, env)
+    source = source_of(ws, candidate, policy, env)
+    place = place or Place.of(ws, candidate.name, env)
     if place.tip is not None and place.serving == candidate.bundle.digest:
         return Moved(place.tip.release, written=False)
-    _check_again(place, candidate, exceptions)
+    check_fits(place, "promote")
+    check_again(place, candidate, exceptions)
     baseline = revisions.released_bundle(place.chain, place.tip) if place.tip else None
     move = Move(
         kind=release.kind_of_promotion(baseline, candidate.bundle),
@@ -87,24 +94,37 @@ def promote(
         source=source,
         time=ws.time,
         actor=ws.actor,
-        reason=_reason(exceptions),
+        reason=reason_of(exceptions),
         proven=True,
     )
     if candidate.bundle.kind == "judge":
         made = appointing.vouch(ws, place, candidate)
-        on = _Grounds(replace(move, report=made.digest), {CALIBRATION: made.to_bytes()})
+        on = Grounds(replace(move, report=made.digest), {CALIBRATION: made.to_bytes()})
     else:
-        on = _measured(
-            ws, place, candidate, move, policy=policy, exceptions=exceptions, suite=suite
-        )
+        on = measured(ws, place, candidate, move, policy=policy, exceptions=exceptions, suite=suite)
+    blobs = {**on.blobs, **_migration(ws, place, on)}
     moved = append(
-        ws, place, on.move, candidate, policy=policy.to_bytes(), blobs=on.blobs, dry_run=dry_run
+        ws, place, on.move, candidate, policy=policy.to_bytes(), blobs=blobs, dry_run=dry_run
     )
     return replace(moved, suite_note=on.note, verdict=on.verdict)
 
 
+def _migration(ws: Workspace, place: Place, on: "Grounds") -> dict[str, bytes]:
+    """Returns the record of the migration that a release carries out; empty if there is none.
+
+    Where more is known since it was made, such as labels, it names the report that counts today.
+    """
+    move, verdict = on.move, on.verdict
+    if move.report is None or verdict is None:
+        return {}
+    found = stored.find(ws, place.serving, move.to, move.suite)
+    if found is not None and found.report != move.report:
+        found = replace(found, report=move.report, verdict=verdict.verdict)
+    return {} if found is None else {MIGRATION: found.to_bytes()}
+
+
 @dataclass(frozen=True, slots=True)
-class _Grounds:
+class Grounds:
     """What a promotion rests on: its record, what lies beside it, and what a person should know."""
 
     move: Move
@@ -113,7 +133,7 @@ class _Grounds:
     verdict: Verdict | None = None
 
 
-def _measured(
+def measured(
     ws: Workspace,
     place: Place,
     candidate: Resolved,
@@ -122,8 +142,22 @@ def _measured(
     policy: Policy,
     exceptions: Exceptions,
     suite: str | None,
-) -> _Grounds:
-    """Returns the grounds of a bundle that its suite measured against what is served."""
+) -> Grounds:
+    """Returns the grounds of a bundle that its suite measured against what is served.
+
+    Args:
+        ws: the workspace.
+        place: the environment that serves the baseline.
+        candidate: what is to go in.
+        move: what to do, evidence apart.
+        policy: whether inconclusive evidence may do.
+        exceptions: what goes beyond the evidence.
+        suite: path of the suite file; None for the bundle's only one.
+
+    Raises:
+        GateBlocked: the evidence says fail.
+        Inconclusive: there is none, or it cannot tell.
+    """
     loaded = ws.suite_of(candidate.name, suite)
     note = _check_suite(ws, place, loaded, exceptions.accept_suite)
     question = Question(candidate.name, move.to, place.serving, loaded.suite.digest)
@@ -136,7 +170,7 @@ def _measured(
     _check_cleared(exceptions.clear_severe, known)
     on = replace(move, suite=loaded.suite.digest, report=report.digest, proven=proven)
     blobs = {"suite.json": loaded.suite.to_bytes(), REPORT: report.data_bytes}
-    return _Grounds(on, blobs, note, verdict)
+    return Grounds(on, blobs, note, verdict)
 
 
 def adopt(ws: Workspace, revision: str, env: str, *, reason: str, dry_run: bool = False) -> Moved:
@@ -161,8 +195,8 @@ def override(
 def _unmeasured(
     ws: Workspace, candidate: Resolved, env: str, *, kind: str, reason: str, dry_run: bool
 ) -> Moved:
-    policy = ws.policy(env)
-    version = _committed(ws, candidate)[-1]
+    policy = policy_of(ws, env)
+    version = committed(ws, candidate)[-1]
     place = Place.of(ws, candidate.name, env)
     if place.tip is not None and place.serving == candidate.bundle.digest:
         return Moved(place.tip.release, written=False)
@@ -178,7 +212,27 @@ def _unmeasured(
     return append(ws, place, move, candidate, policy=policy.to_bytes(), dry_run=dry_run)
 
 
-def _committed(ws: Workspace, candidate: Resolved) -> tuple[Version, ...]:
+def policy_of(ws: Workspace, env: str) -> Policy:
+    """Returns what an environment demands now, its safe version included.
+
+    Raises:
+        NotFoundError: the configuration has no such environment, or there is no such bundle.
+        ConfigError: it holds canaries, or the safe version was never committed.
+    """
+    policy, safe = ws.policy(env), ws.config.safe.get(env)
+    if policy.canary_of is not None:
+        raise ConfigError(
+            f"{env} holds canaries of {policy.canary_of} and moves by them alone",
+            hint=f"llmvc canary start REV {env}",
+        )
+    if safe is None:
+        return policy
+    found = revisions.resolve(ws, safe)
+    committed(ws, found)
+    return replace(policy, safe=found.bundle.digest)
+
+
+def committed(ws: Workspace, candidate: Resolved) -> tuple[Version, ...]:
     """Returns the version records of a bundle, the newest last.
 
     Raises:
@@ -195,7 +249,7 @@ def _committed(ws: Workspace, candidate: Resolved) -> tuple[Version, ...]:
     return versions
 
 
-def _source(ws: Workspace, candidate: Resolved, policy: Policy, env: str) -> Source:
+def source_of(ws: Workspace, candidate: Resolved, policy: Policy, env: str) -> Source:
     """Returns where a version comes from, which is the branch that the policy asks for.
 
     A version that was committed before its files were counts once the branch's manifest has it.
@@ -203,7 +257,7 @@ def _source(ws: Workspace, candidate: Resolved, policy: Policy, env: str) -> Sou
     Raises:
         ConfigError: it was never committed, or is not on that branch.
     """
-    versions, branch = _committed(ws, candidate), policy.source_branch
+    versions, branch = committed(ws, candidate), policy.source_branch
     if branch is None:
         return versions[-1].source
     for version in reversed(versions):
@@ -219,7 +273,14 @@ def _source(ws: Workspace, candidate: Resolved, policy: Policy, env: str) -> Sou
     )
 
 
-def _check_again(place: Place, candidate: Resolved, exceptions: Exceptions) -> None:
+def check_again(
+    place: Place, candidate: Resolved, exceptions: Exceptions, *, verb: str = "promote"
+) -> None:
+    """Checks that nothing comes back that was rolled back, unless a person says why.
+
+    Raises:
+        ConfigError: it would.
+    """
     tip = place.tip
     served = [candidate.bundle.digest]
     if candidate.bundle.kind == "set":
@@ -229,7 +290,7 @@ def _check_again(place: Place, candidate: Resolved, exceptions: Exceptions) -> N
         return
     if not (exceptions.again and exceptions.reason):
         where = f"{tip.release.bundle}/{tip.release.env}"
-        again = f"llmvc promote {candidate.label} {tip.release.env}"
+        again = f"llmvc {verb} {candidate.label} {tip.release.env}"
         raise ConfigError(
             f"{digest.short(listed[0])} was rolled back from {where}",
             hint=f"to serve it again: {again} --again --reason '…'",
@@ -256,7 +317,7 @@ def _check_suite(ws: Workspace, place: Place, loaded: "LoadedSuite", accepted: s
     )
 
 
-def _reason(exceptions: Exceptions) -> str | None:
+def reason_of(exceptions: Exceptions) -> str | None:
     """Returns the reason that stands in the release, with the cases that were cleared."""
     if not exceptions.clear_severe:
         return exceptions.reason

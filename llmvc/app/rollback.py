@@ -1,14 +1,17 @@
 """Rollback: an environment serves an earlier release again, at once.
 
-It reads nothing but the environment's own chain, and loads nothing that measures or reads files,
-so that it works, and works fast, on a bad day.
+- It reads nothing but the environment's own chain, and loads nothing that measures or reads files,
+  so that it works, and works fast, on a bad day.
+- The snapshots that `llmvc.snapshot` names are written right after the push, so that a lost race
+  never reaches readers; a remote that cannot be reached in `PUSH_S` does not keep them waiting.
 """
 
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Final
 
 from llmvc.app import revisions
-from llmvc.app.appending import Moved, Place, append
+from llmvc.app.appending import Moved, Place, append, check_fits
 from llmvc.app.revisions import Resolved
 from llmvc.app.workspace import Workspace
 from llmvc.core import digest, release
@@ -16,79 +19,121 @@ from llmvc.core.bundle import Bundle, Parts, parts
 from llmvc.core.digest import Digest
 from llmvc.core.names import Revision
 from llmvc.core.release import Move, Release
-from llmvc.errors import IntegrityError, NotFoundError
-from llmvc.store.chain import EnvChain, Tip
+from llmvc.errors import ConfigError, IntegrityError, NotFoundError, UsageError
+from llmvc.store.chain import EnvChain, Tip, object_name
 
+SAFE: Final = "safe"
+PUSH_S: Final = 20.0
+"""How long one git process of a rollback's push may take."""
 # How many of the last releases are looked at before all of them are read.
 NEAR = (8, 128)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How an environment is to be rolled back.
+
+    Attributes:
+        revision: the version to go back to; None for the last good one.
+        safe: go to the version that the policy names as safe instead.
+        drain: let conversations that are pinned to what is left finish.
+        reason: why.
+    """
+
+    revision: str | None = None
+    safe: bool = False
+    drain: bool = False
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RolledBack:
+    """What a rollback did.
+
+    Attributes:
+        moved: the move.
+        snapshot: what became of the snapshots, for people; empty where none is named.
+    """
+
+    moved: Moved
+    snapshot: str = ""
 
 
 def rollback(
     ws: Workspace,
     bundle: str | None,
-    revision: str | None,
     env: str,
+    wish: Wish,
     *,
-    reason: str | None = None,
     push: bool = True,
     dry_run: bool = False,
-) -> Moved:
+) -> RolledBack:
     """Lets an environment serve an earlier release again, at once.
 
     Args:
         ws: the workspace.
         bundle: its name; None if only one was released.
-        revision: the version to go back to; None for the last good one.
         env: the environment.
-        reason: why.
+        wish: where to, and why.
         push: whether to push that one ref, if there is a remote.
         dry_run: say what would happen, write nothing.
 
     Raises:
         NotFoundError: nothing was released, or no earlier release is left.
+        ConfigError: the environment holds canaries, or its policy names no safe version.
         RefMoved: somebody else moved the environment to something other than what we left.
     """
+    if wish.safe and wish.revision is not None:
+        raise UsageError(f"--to {SAFE} and a version exclude each other", hint="drop one of them")
     place = Place.of(ws, ws.released_bundle(bundle), env)
-    moved = _roll_back(ws, place, revision, reason=reason, dry_run=dry_run)
-    if dry_run or not push or not moved.written:
-        return moved
-    from llmvc.app.carrying import push_release  # noqa: PLC0415 (a dry run never talks)
+    moved = _roll_back(ws, place, wish, dry_run=dry_run)
+    if dry_run or not moved.written:
+        return RolledBack(moved)
+    from llmvc.app.serving import publish  # noqa: PLC0415 (a dry run writes nothing)
+
+    if push and ws.repo.settings.remote() is not None:
+        moved = _pushed(ws, place, wish, moved)
+    return RolledBack(moved, publish(ws, unpushed=True))
+
+
+def _pushed(ws: Workspace, place: Place, wish: Wish, moved: Moved) -> Moved:
+    """Pushes a rollback, on top of a winner where that still serves the fault."""
+    from llmvc.app.carrying import push_release  # noqa: PLC0415 (not without a remote)
+    from llmvc.store.following import patient  # noqa: PLC0415
 
     def once_more() -> Release | None:
         """Appends on top of a winner that still serves the digest we left."""
-        now = Place.of(ws, place.chain.bundle, env)
+        now = Place.of(ws, place.chain.bundle, place.chain.env)
         if now.serving != place.serving:
             return None
-        return _roll_back(ws, now, revision, reason=reason, dry_run=False).release
+        return _roll_back(ws, now, wish, dry_run=False).release
 
-    outcome, final = push_release(ws, place.chain.bundle, env, once_more)
+    with patient(ws.repo, PUSH_S):
+        outcome, final = push_release(ws, place.chain.bundle, place.chain.env, once_more)
     return replace(moved, pushed=outcome, release=final or moved.release)
 
 
-def _roll_back(
-    ws: Workspace, place: Place, revision: str | None, *, reason: str | None, dry_run: bool
-) -> Moved:
+def _roll_back(ws: Workspace, place: Place, wish: Wish, *, dry_run: bool) -> Moved:
     chain, tip = place.chain, place.tip
     if tip is None:
         raise revisions.unreleased(ws, chain.bundle, chain.env)
-    held = _goal(ws, chain, tip, revision)
-    target = held.release
-    if target.to == tip.release.to:
+    check_fits(place, "rollback")
+    target, bundle, needed = _goal(ws, chain, tip, wish)
+    if bundle.digest == tip.release.to:
         return Moved(tip.release, written=False)
-    bundle = revisions.released_bundle(chain, held)
-    needed = _parts(ws, chain, held, bundle)
     left = _parts(ws, chain, tip, revisions.released_bundle(chain, tip))
     move = Move(
         kind="rollback",
-        to=target.to,
+        to=bundle.digest,
         policy=tip.release.policy,
         source=ws.repo.source(),
         time=ws.time,
         actor=ws.actor,
-        reason=reason,
-        target=target.digest,
-        proven=target.proven,
+        reason=wish.reason,
+        target=target.digest if target else None,
+        proven=target is not None and target.proven,
         dropped=tuple(left.members - needed.members),
+        drain=wish.drain,
     )
     policy = chain.blob("policy.json", tip)
     if policy is None:
@@ -98,7 +143,27 @@ def _roll_back(
     return append(ws, place, move, found, policy=policy, dry_run=dry_run)
 
 
-def _goal(ws: Workspace, chain: EnvChain, tip: Tip, revision: str | None) -> Tip:
+def _goal(
+    ws: Workspace, chain: EnvChain, tip: Tip, wish: Wish
+) -> tuple[Release | None, Bundle, Parts]:
+    """Returns the release to go back to, None for the safe version, and what it serves."""
+    if not wish.safe:
+        held = _held(ws, chain, tip, wish.revision)
+        bundle = revisions.released_bundle(chain, held)
+        return held.release, bundle, _parts(ws, chain, held, bundle)
+    safe = chain.policy(tip).safe
+    if safe is None:
+        raise ConfigError(
+            f"the policy of {chain.bundle}/{chain.env} release {tip.release.seq} names no safe "
+            "version",
+            hint="write environments.<env>.safe in .llmvc/config.yaml; it counts from the next "
+            "release on",
+        )
+    bundle = Bundle.from_bytes(_object(ws, chain, tip, safe))
+    return None, bundle, _parts(ws, chain, tip, bundle)
+
+
+def _held(ws: Workspace, chain: EnvChain, tip: Tip, revision: str | None) -> Tip:
     """Returns the release to go back to, reading no more of a long chain than it takes."""
 
     def among(tips: tuple[Tip, ...]) -> Tip:
@@ -117,18 +182,18 @@ def _goal(ws: Workspace, chain: EnvChain, tip: Tip, revision: str | None) -> Tip
 
 def _parts(ws: Workspace, chain: EnvChain, tip: Tip, bundle: Bundle) -> Parts:
     """Returns what a release's bundle needs, from its own tree as far as that has it."""
+    return parts(bundle, lambda wanted: _object(ws, chain, tip, wanted))
 
-    def read(wanted: Digest) -> bytes:
-        data = chain.blob(f"o/{digest.hex_of(wanted)}", tip)
-        data = ws.repo.versions.read(wanted) if data is None else data
-        if data is None:
-            raise IntegrityError(
-                f"{chain.ref} release {tip.release.seq} lacks {digest.short(wanted)}",
-                hint="llmvc fetch brings the store, which may have it",
-            )
-        return data
 
-    return parts(bundle, read)
+def _object(ws: Workspace, chain: EnvChain, tip: Tip, wanted: Digest) -> bytes:
+    data = chain.blob(object_name(wanted), tip)
+    data = ws.repo.versions.read(wanted) if data is None else data
+    if data is None:
+        raise IntegrityError(
+            f"{chain.ref} release {tip.release.seq} lacks {digest.short(wanted)}",
+            hint="llmvc fetch brings the store, which may have it",
+        )
+    return data
 
 
 def _released(ws: Workspace, releases: tuple[Release, ...], revision: str) -> Release:

@@ -20,10 +20,7 @@ DRIVER = "bundle.yaml diff=llmvc"
 # A `git diff` must not die with the virtual environment that llmvc was installed in.
 TEXTCONV = """sh -c 'if [ -x {python} ]; then {python} -P -m llmvc textconv "$1"; \
 elif command -v llmvc >/dev/null; then llmvc textconv "$1"; else cat "$1"; fi' --"""
-STARTED = (
-    (CONFIG, "config.yaml"),
-    (".llmvc/stand_in.py", "stand_in.py"),
-)
+STAND_IN = ".llmvc/stand_in.py"
 NEW = (
     ("prompts/{name}/bundle.yaml", "bundle.yaml"),
     ("prompts/{name}/system.md", "system.md"),
@@ -59,7 +56,11 @@ def init(ws: Workspace) -> tuple[str, ...]:
     """
     from llmvc.store import sync  # noqa: PLC0415 (not needed to read this module's constants)
 
-    done = [f"wrote {path}" for path, name in STARTED if _write(ws, path, _template(name))]
+    done: list[str] = []
+    # A configuration that was there already has providers of its own.
+    if _write(ws, CONFIG, _template("config.yaml")):
+        done += [f"wrote {CONFIG}"]
+        done += [f"wrote {STAND_IN}"] * _write(ws, STAND_IN, _template("stand_in.py"))
     if _attribute(ws):
         done.append(f"added `{DRIVER}` to {ATTRIBUTES}")
     textconv = TEXTCONV.format(python=f'"{sys.executable}"')
@@ -97,6 +98,7 @@ def new(ws: Workspace, name: str) -> Started:
     cases = [Case(str(at), {}) for at, _ in enumerate(_template("cases.jsonl").splitlines())]
     fitting = planner.smallest_fitting(cases, NEW_RUNS)
     note = fitting.told(len(cases), NEW_RUNS)
+    answers = _answers(ws, paths[0][0])
     filled = {
         "NAME": name,
         "RUNS": str(NEW_RUNS),
@@ -108,7 +110,18 @@ def new(ws: Workspace, name: str) -> Started:
         for place, value in filled.items():
             text = text.replace(place, value)
         _write(ws, path, text)
-    return Started(tuple(path for path, _ in paths), fitting, note)
+    return Started(tuple(path for path, _ in paths), fitting, "\n".join((note, *answers)))
+
+
+def _answers(ws: Workspace, manifest: str) -> tuple[str, ...]:
+    """Sees that the stand-in is there if it answers here; else returns what to do instead."""
+    found = ws.config.providers.get("stand-in")
+    if found is None:
+        known = ", ".join(sorted(ws.config.providers)) or "none yet"
+        return (f"no stand-in answers here: name a provider in {manifest}, known: {known}",)
+    if str(found.options.get("function", "")).startswith(f"{STAND_IN}:"):
+        _write(ws, STAND_IN, _template("stand_in.py"))
+    return ()
 
 
 def _template(name: str) -> str:

@@ -5,9 +5,10 @@
   needs no call; one that is not is refused, and nothing of it is lost.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from llmvc.app import measuring
 from llmvc.app.evidence import Question
@@ -15,14 +16,15 @@ from llmvc.app.job import Choices, Comparison, Job, OnEstimate, OnProgress, prep
 from llmvc.app.judging import Measured
 from llmvc.app.unchanged import Watched
 from llmvc.app.workspace import Workspace
-from llmvc.core.digest import Digest
+from llmvc.core.plural import count
 from llmvc.errors import ConfigError, FormatError, UsageError
 from llmvc.evals import runs, shards
 from llmvc.evals.progress import RunResult
-from llmvc.evals.runs import Entry, Ledger, RunCache
+from llmvc.evals.runs import Ledger, RunCache
 from llmvc.evals.shards import Header, Line, ShardFile
 
-Outcomes = Mapping[tuple[str, Digest], Entry]
+if TYPE_CHECKING:
+    from llmvc.core.digest import Digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class Sharded:
         called: runs made now.
         reused: runs taken from the cache.
         failed: runs that a provider failed, which are to be made again.
-        cost_usd: what new calls cost.
+        cost_usd: what new calls cost; None if nothing is known of it.
         judge_usd: what new votes of judges cost.
         note: what else a person should know.
     """
@@ -47,7 +49,7 @@ class Sharded:
     called: int = 0
     reused: int = 0
     failed: int = 0
-    cost_usd: float = 0.0
+    cost_usd: float | None = 0.0
     judge_usd: float = 0.0
     note: str = ""
 
@@ -86,6 +88,8 @@ def measure_shard(
     plans: dict[Digest, Digest] = {}
     lines: list[Line] = []
     results: list[RunResult] = []
+    costs: list[float | None] = []
+    notes: dict[str, None] = {}
     for one in _questions(ws, comparison):
         with prepared(ws, one, choices, watched=Watched.of(ws, one.suite), shared=shared) as job:
             on_estimate(replace(one, panel=job.panel), job.expected)
@@ -95,20 +99,30 @@ def measure_shard(
             result = job.measured(progress)
             lines += _lines(job, result)
             results.append(result)
+            costs.append(job.spent(result))
+        notes |= dict.fromkeys(job.prepared.cache.notes())
         choices = measuring.left(choices, result)
     path = out or runs.folder(ws.repo.common_dir) / "shards" / f"{name}-{at}-of-{of}.jsonl"
     if not choices.dry_run:
         shards.write(path, Header(name, candidate, comparison.env, plans, at, of), lines)
-    return Sharded(
-        path,
-        at,
-        of,
-        sum(result.called for result in results),
-        sum(result.reused for result in results),
-        sum(line.entry.answer.fault == "provider" for line in lines),
-        sum(result.cost_usd for result in results),
-        sum(result.judge_usd for result in results),
-        "\n".join(shared.notes if shared is not None else []),
+    done = Sharded(path, at, of, note="\n".join(notes))
+    return _counted(done, results, lines, costs)
+
+
+def _counted(
+    done: Sharded,
+    results: Sequence[RunResult],
+    lines: Sequence[Line],
+    costs: Sequence[float | None],
+) -> Sharded:
+    """Returns what a shard led to, with what its questions come to."""
+    return replace(
+        done,
+        called=sum(result.called for result in results),
+        reused=sum(result.reused for result in results),
+        failed=sum(line.entry.answer.fault == "provider" for line in lines),
+        cost_usd=None if None in costs else sum(filter(None, costs)),
+        judge_usd=sum(result.judge_usd for result in results),
     )
 
 
@@ -124,12 +138,13 @@ def _questions(ws: Workspace, comparison: Comparison) -> list[Comparison]:
 def _lines(job: Job, result: RunResult) -> Iterable[Line]:
     """Yields the runs of a shard, and what its judges voted."""
     ledgers: dict[str, Ledger] = {}
-    for arm in job.arms:
-        ledgers[arm.name] = job.cache.ledger(arm.bundle.digest, arm.connection)
+    made, cache = job.prepared.plan, job.prepared.cache
+    for arm in made.arms:
+        ledgers[arm.name] = cache.ledger(arm.bundle.digest, arm.connection)
     wanted: dict[str, set[Digest]] = {ledger.name: set() for ledger in ledgers.values()}
-    for one, run in job.planned.calls():
+    for one, run in made.calls():
         wanted[ledgers[one.arm.name].name].add(one.keys[run])
-    for name, ledger in job.cache.open().items():
+    for name, ledger in cache.open().items():
         for entry in ledger.held():
             if name not in wanted or entry.key in wanted[name]:
                 yield Line.of(name, entry.key, entry.answer)
@@ -213,7 +228,7 @@ def _check_complete(job: Job, files: Sequence[ShardFile], question: Question) ->
         return
     why = {line.entry.key: (file, line) for file, line in shards.failures(files)}
     named: list[str] = []
-    for one, run in job.missing():
+    for one, run in job.prepared.reuse.missing():
         told = f"{one.arm.name} {one.case.id} run {run}"
         if one.keys[run] in why:
             file, line = why[one.keys[run]]
@@ -221,7 +236,7 @@ def _check_complete(job: Job, files: Sequence[ShardFile], question: Question) ->
         named.append(told)
     listed = ", ".join(named[:3]) + (", ..." if len(named) > 3 else "")
     raise ConfigError(
-        f"{len(named)} runs are in no shard or too old: {listed}",
+        f"in no shard or too old: {count(len(named), 'run')}, {listed}",
         hint=f"the others are kept: make these shards again, or llmvc eval {question.bundle}, "
         "which makes only the calls that are missing",
     )

@@ -1,7 +1,7 @@
 """Moving a judge: the same stored answers, graded by the one that goes and the one that comes."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from llmvc.app import calibrating, evidence, judges
 from llmvc.app.calibrating import Asking, Means
@@ -14,7 +14,7 @@ from llmvc.core.judge import Rules
 from llmvc.core.judging import Shift
 from llmvc.core.report import Report
 from llmvc.errors import Inconclusive, NotFoundError, UsageError
-from llmvc.evals.judging.judge import Item
+from llmvc.evals.judging.grades import Item
 from llmvc.evals.trust import calibration
 from llmvc.evals.trust.calibration import Regraded
 
@@ -66,7 +66,7 @@ def shift(ws: Workspace, revision: str, env: str, *, report: str | None, means: 
         asking = Asking(
             ws,
             calibrating.connected(ws, one),
-            Means(left, means.concurrency, means.allow_unpriced),
+            replace(means, max_usd=left),
         )
         grades = asking.grade([item for item, _ in items.values()])
         scores.append({key: ones[0].score for key, ones in grades.items()})

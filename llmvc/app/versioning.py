@@ -8,7 +8,9 @@ from llmvc.app import revisions
 from llmvc.app.revisions import Resolved
 from llmvc.app.workspace import Workspace
 from llmvc.core.bundle import SECTIONS, Bundle
+from llmvc.core.canary import Canary, void
 from llmvc.core.digest import Digest
+from llmvc.core.release import Release
 from llmvc.core.version import Version
 from llmvc.errors import ConfigError, FormatError, LlmvcError, NotFoundError
 
@@ -39,7 +41,11 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentState:
-    """What one environment serves."""
+    """What one environment serves.
+
+    An open canary has a share of the environment `of` as well; `void` says why readers do not
+    follow it, None if they do.
+    """
 
     env: str
     to: Digest
@@ -47,6 +53,9 @@ class EnvironmentState:
     kind: str
     proven: bool
     behind: bool
+    of: str | None = None
+    share_ppm: int | None = None
+    void: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,14 +225,34 @@ def _served(ws: Workspace, bundle: str | None) -> dict[str, tuple[EnvironmentSta
 
     heads, behind = standing(ws.repo, bundle)
     late = {(item.bundle, item.env) for item in behind}
+    tips = {where: ws.repo.chain(*where).at(oid).release for where, oid in heads.items()}
     states: dict[str, tuple[EnvironmentState, ...]] = {}
-    for (name, env), oid in heads.items():
-        found = ws.repo.chain(name, env).at(oid).release
+    for (name, env), found in tips.items():
+        canary = found.canary
         state = EnvironmentState(
-            env, found.to, found.seq, found.kind, found.proven, (name, env) in late
+            env,
+            found.to,
+            found.seq,
+            found.kind,
+            found.proven,
+            (name, env) in late,
+            canary.of if canary else None,
+            canary.share_ppm if canary else None,
+            _void(name, canary, tips) if canary else None,
         )
         states[name] = (*states.get(name, ()), state)
     return states
+
+
+def _void(name: str, canary: Canary, tips: Mapping[tuple[str, str], Release]) -> str | None:
+    """Returns why readers do not follow an open canary of a bundle."""
+    served = tips.get((name, canary.of))
+    others = [
+        env
+        for (bundle, env), item in tips.items()
+        if bundle == name and item.canary and item.canary.of == canary.of
+    ]
+    return void(canary, served.digest if served else None, beside=len(others) - 1)
 
 
 def _state(ws: Workspace, name: str, environments: tuple[EnvironmentState, ...]) -> BundleState:

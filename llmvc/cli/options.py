@@ -28,6 +28,13 @@ def dry_run(command: Command) -> Command:
     return click.option("--dry-run", is_flag=True, help="Check everything, move nothing.")(command)
 
 
+def no_push(command: Command) -> Command:
+    """Adds --no-push."""
+    return click.option("--no-push", is_flag=True, help="Do not push the environment's ref.")(
+        command
+    )
+
+
 def actor(command: Command) -> Command:
     """Adds --actor."""
     return click.option(
@@ -49,18 +56,8 @@ def measuring(command: Command) -> Command:
             click.option(
                 "--suite", metavar="FILE", help="The suite file, if the bundle has several."
             ),
-            click.option(
-                "--max-usd",
-                type=click.FloatRange(min=0),
-                metavar="USD",
-                help="Stop before spending more on calls of the bundles.",
-            ),
-            click.option(
-                "--max-judge-usd",
-                type=click.FloatRange(min=0),
-                metavar="USD",
-                help="Stop before spending more on judges.",
-            ),
+            _usd("--max-usd", "Stop before spending more on calls of the bundles."),
+            _usd("--max-judge-usd", "Stop before spending more on judges."),
             click.option(
                 "--max-seconds",
                 type=click.FloatRange(min=0),
@@ -68,9 +65,7 @@ def measuring(command: Command) -> Command:
                 help="Stop after so long; go on later.",
             ),
             _concurrency("Calls"),
-            click.option(
-                "--allow-unpriced", is_flag=True, help="Call models whose price is not known."
-            ),
+            _unpriced("Call models"),
         )
     ):
         command = option(command)
@@ -87,21 +82,21 @@ def _concurrency(what: str) -> Callable[[Command], Command]:
     )
 
 
+def _usd(name: str, told: str, *stored: str) -> Callable[[Command], Command]:
+    return click.option(name, *stored, type=click.FloatRange(min=0), metavar="USD", help=told)
+
+
+def _unpriced(what: str) -> Callable[[Command], Command]:
+    return click.option("--allow-unpriced", is_flag=True, help=f"{what} whose price is not known.")
+
+
 def judging(command: Command) -> Command:
     """Adds the options of every command that asks a judge."""
     for option in reversed(
         (
-            click.option(
-                "--max-judge-usd",
-                "max_usd",
-                type=click.FloatRange(min=0),
-                metavar="USD",
-                help="Stop before spending more on votes.",
-            ),
+            _usd("--max-judge-usd", "Stop before spending more on votes.", "max_usd"),
             _concurrency("Answers"),
-            click.option(
-                "--allow-unpriced", is_flag=True, help="Ask judges whose price is not known."
-            ),
+            _unpriced("Ask judges"),
         )
     ):
         command = option(command)

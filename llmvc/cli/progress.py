@@ -32,7 +32,8 @@ def bar(*, enabled: bool) -> Generator[Callable[[Progress], None]]:
 
         def update(text: str, now: Progress) -> None:
             shown.start_task(task)
-            shown.update(task, total=now.total, completed=now.done, description=text)
+            at = now.judging or now
+            shown.update(task, total=at.total, completed=at.done, description=text)
 
         yield Watch(_BAR_S, update)
 
@@ -51,6 +52,7 @@ class Watch:
     show: Callable[[str, Progress], object]
     clock: Callable[[], float] = monotonic
     _began: float | None = field(init=False, default=None)
+    _judging_since: float | None = field(init=False, default=None)
     _next: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -60,9 +62,14 @@ class Watch:
         """Takes how far the eval is."""
         moment = self.clock()
         self._began = moment if self._began is None else self._began
+        if now.judging is None:
+            self._judging_since = None
+        elif self._judging_since is None:
+            self._judging_since = moment
         if moment >= self._next:
             self._next = moment + self.every_s
-            self.show(text(now, moment - self._began), now)
+            since = self._began if self._judging_since is None else self._judging_since
+            self.show(text(now, moment - since), now)
 
 
 def text(now: Progress, elapsed_s: float) -> str:
@@ -70,22 +77,21 @@ def text(now: Progress, elapsed_s: float) -> str:
 
     Args:
         now: how far the eval is.
-        elapsed_s: since its start.
+        elapsed_s: since its start; while judges are at work, since they began.
     """
-    made = now.done - now.reused
+    at, unit = (now, "calls") if now.judging is None else (now.judging, "votes")
+    made = at.done - at.reused
     rate = made / elapsed_s if elapsed_s > 0 else 0.0
-    parts = [f"{now.done:,}/{now.total:,}"]
+    parts = [f"{at.done:,}/{at.total:,}" + " votes" * (unit == "votes")]
     if made:
-        parts.append(f"{rate:,.1f} calls/s" if rate < 100 else f"{rate:,.0f} calls/s")
+        parts.append(f"{rate:,.1f} {unit}/s" if rate < 100 else f"{rate:,.0f} {unit}/s")
     parts.append(f"${now.cost_usd:.4f}")
     if now.judging or now.judge_usd:
         parts[-1] += f" + ${now.judge_usd:.4f} judges"
     if now.failed:
         parts.append(f"{now.failed:,} failed")
-    if now.judging:
-        parts.append("judging")
-    elif rate > 0:
-        parts.append(f"{_duration((now.total - now.done) / rate)} left")
+    if rate > 0:
+        parts.append(f"{_duration((at.total - at.done) / rate)} left")
     return "  ".join((*parts, *_running(now)))
 
 

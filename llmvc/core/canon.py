@@ -13,8 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from json.encoder import encode_basestring
 from typing import Any, Final, NoReturn
 
-import rfc8785
-
 from llmvc.errors import FormatError
 
 JsonScalar = None | bool | int | float | str
@@ -33,7 +31,7 @@ def encode(value: Json) -> bytes:
     """
     try:
         return _SPELL[type(value)](value, 0).encode("utf-8")
-    except (TypeError, rfc8785.CanonicalizationError, UnicodeEncodeError) as err:
+    except (TypeError, ValueError) as err:  # rfc8785 and encode raise ValueErrors
         raise FormatError(f"value has no canonical form: {err}") from err
 
 
@@ -67,7 +65,11 @@ def _number_text(value: float, depth: int) -> str:
     if text[-4:] in _PLAIN:  # costs and latencies of single calls are often that small
         sign = "-" if value < 0 else ""
         return f"{sign}{_PLAIN[text[-4:]]}{text[len(sign) : -4].replace('.', '')}"
-    return rfc8785.dumps(value).decode("ascii") if "e" in text or "n" in text else text
+    if "e" not in text and "n" not in text:
+        return text
+    import rfc8785  # noqa: PLC0415 (few numbers need it, and a service would wait for it)
+
+    return rfc8785.dumps(value).decode("ascii")
 
 
 def _too_large(value: float) -> FormatError:

@@ -71,6 +71,9 @@ class Calibration(Record):
     Attributes:
         judge: digest of the judge bundle.
         anchors: digest of the anchor set.
+        connection: digest of what tells the connection that it was asked through from others.
+        attempt: which calibration of this judge on these anchors it is, of those stored then; from
+            1, whatever the connection.
         family: training lineage of the judge's model, as its bundle states it.
         protocol: how it judges.
         n: anchors with a label by most people and a grade by the judge.
@@ -95,6 +98,8 @@ class Calibration(Record):
     TYPE: ClassVar[str] = "calibration/1"
     judge: Digest
     anchors: Digest
+    connection: Digest
+    attempt: int
     family: str
     protocol: ProtocolName
     n: int
@@ -124,6 +129,7 @@ class Check(Record):
     Attributes:
         judge: digest of the judge bundle.
         calibration: digest of the calibration compared with.
+        connection: digest of that which it was asked through, as in the calibration.
         n: anchors compared.
         flips: how many of them got another verdict.
         alarm: flips from which on the judge is suspect.
@@ -140,6 +146,7 @@ class Check(Record):
     TYPE: ClassVar[str] = "check/1"
     judge: Digest
     calibration: Digest
+    connection: Digest
     n: int
     flips: int
     alarm: int
@@ -252,6 +259,7 @@ class Evidence:
         calibration: digest of its calibration; None without one.
         calibrated: when that was made, RFC 3339, UTC.
         check: digest of its last check.
+        connection: digest of what tells the connection that it graded through from others.
         identities: what the provider said that it called, sorted.
         flips: answers on which the two orders disagreed.
         graded: answers graded.
@@ -276,6 +284,7 @@ class Evidence:
     calibration: Digest | None = None
     calibrated: str | None = None
     check: Digest | None = None
+    connection: Digest | None = None
     identities: tuple[Identity, ...] = ()
     flips: int = 0
     graded: int = 0

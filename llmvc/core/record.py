@@ -3,6 +3,7 @@
 - Every member is present, null where it has no value; nothing else is.
 - Reading is strict: a member that is missing, unknown or of another type is refused.
 - A whole number stands for itself where a fraction may stand: RFC 8785 writes 1.0 as 1.
+- `from_` is stored as `from`, which Python keeps for itself.
 """
 
 from collections.abc import Mapping
@@ -46,7 +47,7 @@ class Record:
 
 def members(record: Any) -> dict[str, canon.Json]:
     """Returns the JSON form of a record's members."""
-    return {item.name: plain(getattr(record, item.name)) for item in fields(record)}
+    return {item.name.rstrip("_"): plain(getattr(record, item.name)) for item in fields(record)}
 
 
 def plain(value: Any) -> Any:
@@ -71,13 +72,16 @@ def read(cls: type[T], value: canon.Json, where: str) -> T:
     Raises:
         FormatError: a member is missing, unknown or of another type.
     """
-    wanted = {item.name: item.type for item in fields(cls)}  # type: ignore[arg-type]  # a dataclass
+    wanted = {item.name.rstrip("_"): item for item in fields(cls)}  # type: ignore[arg-type]  # a dataclass
     if not isinstance(value, Mapping):
         raise FormatError(f"{where} is no object")
     if wrong := sorted(wanted.keys() ^ value.keys()):
         verb = "lacks" if wrong[0] in wanted else "has an unknown"
         raise FormatError(f"{where} {verb} member {wrong[0]}")
-    return cls(**{name: _as(wanted[name], value[name], f"{where}: {name}") for name in wanted})
+    found = {
+        item.name: _as(item.type, value[name], f"{where}: {name}") for name, item in wanted.items()
+    }
+    return cls(**found)
 
 
 def _as(kind: Any, value: Any, where: str) -> Any:

@@ -4,11 +4,15 @@ A chain is a line of `release/1` records, oldest first. A record is right only i
 
 - `seq` is its parent's plus one, or 1 at the root; `previous` is the digest of its parent's bytes;
 - `bundle` and `env` never change along a chain, and `from` is what the parent served (`to`);
-- a rollback names as `target` an earlier release that served the digest it returns to;
-- adopt, rollback and override keep the parent's suite; promote and migrate name their evidence:
-  suite and report, or for a judge its calibration as `report`, and no suite (ADR 0018);
-- `proven` is the target's on a rollback, and true of others only with evidence;
-- `rolled_back` is the parent's set, plus `from` on a rollback, minus what is served now.
+- a rollback names as `target` an earlier release that served the digest it returns to, or nothing
+  if it goes to the safe version of its policy;
+- promote, migrate and start name their evidence: suite and report, or for a judge its calibration
+  as `report`, and no suite (ADR 0018); a step names its analysis; all others keep the suite;
+- `proven` is the target's on a rollback, the parent's within a canary, and true of others only with
+  evidence;
+- `rolled_back` is the parent's set, plus `from` on a rollback or abort, minus what is served now;
+  `drain` is the part of it whose conversations may finish;
+- a canary's environment follows `core.canary` as well (ADR 0020).
 
 Nothing here reads a clock or Git: callers hand in bytes and get values.
 """
@@ -17,15 +21,23 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from llmvc.core import canary as canaries
 from llmvc.core import canon, digest
 from llmvc.core.bundle import Bundle
+from llmvc.core.canary import Canary
 from llmvc.core.digest import Digest
 from llmvc.core.version import Source
 from llmvc.errors import FormatError, IntegrityError, NotFoundError
 
 TYPE: Final = "release/1"
-KINDS: Final = ("adopt", "promote", "migrate", "rollback", "override")
+KINDS: Final = ("adopt", "promote", "migrate", "rollback", "override", *canaries.KINDS)
 MEASURED: Final = ("promote", "migrate")
+SUITED: Final = (*MEASURED, "start")
+"""Kinds that name the suite they were measured by; all others keep their parent's."""
+EVIDENT: Final = (*SUITED, "step")
+"""Kinds that must carry evidence."""
+LEAVING: Final = ("rollback", "abort")
+"""Kinds that put what was served before on `rolled_back`."""
 MEMBERS: Final = frozenset(
     (
         *("llmvc", "bundle", "env", "seq", "kind", "previous", "target", "from", "to", "suite"),
@@ -57,6 +69,13 @@ class Release:
     reason: str | None
     proven: bool
     rolled_back: tuple[Digest, ...] = field(default=())
+    drain: tuple[Digest, ...] = field(default=())
+    canary: Canary | None = None
+
+    @property
+    def revoked(self) -> frozenset[Digest]:
+        """What no conversation may be answered by any more, pinned or not."""
+        return frozenset(self.rolled_back) - frozenset(self.drain)
 
     def to_bytes(self) -> bytes:
         """Returns the canonical `release/1` bytes."""
@@ -80,8 +99,8 @@ class Release:
                 "reason": self.reason,
                 "proven": self.proven,
                 "rolled_back": list(self.rolled_back),
-                "drain": None,
-                "canary": None,
+                "drain": list(self.drain) or None,
+                "canary": self.canary.to_dict() if self.canary else None,
             }
         )
 
@@ -101,9 +120,10 @@ class Release:
         seq, kind, rolled_back = body.get("seq"), body.get("kind"), body.get("rolled_back")
         if not isinstance(seq, int) or kind not in KINDS or not isinstance(rolled_back, list):
             raise FormatError("release record has an unknown kind, seq or rolled_back")
-        if body.keys() != MEMBERS or body["drain"] is not None or body["canary"] is not None:
+        drain = body.get("drain")
+        if body.keys() != MEMBERS or not (drain is None or (isinstance(drain, list) and drain)):
             raise FormatError("release record holds members that this version does not know")
-        reason = body.get("reason")
+        reason, canary = body.get("reason"), body["canary"]
         return cls(
             bundle=str(body.get("bundle")),
             env=str(body.get("env")),
@@ -122,6 +142,8 @@ class Release:
             reason=str(reason) if reason is not None else None,
             proven=bool(body.get("proven")),
             rolled_back=tuple(digest.parse(item) for item in rolled_back),
+            drain=tuple(digest.parse(item) for item in drain or ()),
+            canary=None if canary is None else Canary.from_dict(canary),
         )
 
 
@@ -134,11 +156,14 @@ class Move:
         to: digest to serve.
         policy: digest of the policy in force.
         suite: digest of the suite measured by; ignored by kinds that keep the parent's.
-        report: digest of the evidence, for a judge its calibration; None for kinds that need none.
-        target: the release returned to, for a rollback.
+        report: digest of the evidence, for a judge its calibration, for a step its analysis; None
+            for kinds that need none.
+        target: the release returned to, for a rollback; None for one to the safe version.
         proven: whether passing evidence stands behind `to`.
-        dropped: further digests that a rollback of a set marks as rolled back.
+        dropped: further digests that leaving a set marks as rolled back.
         members: digests that a set serves beside its own.
+        drain: whether conversations pinned to what a rollback leaves may finish.
+        canary: what a canary's release carries while it is open.
     """
 
     kind: str
@@ -154,11 +179,13 @@ class Move:
     proven: bool = False
     dropped: tuple[Digest, ...] = ()
     members: tuple[Digest, ...] = ()
+    drain: bool = False
+    canary: Canary | None = None
 
 
 def append(parent: Release | None, move: Move, *, bundle: str, env: str) -> Release:
     """Returns the release that carries out a move on top of `parent`."""
-    keeps_suite = move.kind not in MEASURED
+    keeps_suite = move.kind not in SUITED
     draft = Release(
         bundle=bundle,
         env=env,
@@ -176,21 +203,25 @@ def append(parent: Release | None, move: Move, *, bundle: str, env: str) -> Rele
         actor=move.actor,
         reason=move.reason,
         proven=move.proven,
+        canary=move.canary,
     )
-    return replace(draft, rolled_back=_rolled_back(parent, draft, move))
-
-
-def _rolled_back(parent: Release | None, release: Release, move: Move) -> tuple[Digest, ...]:
-    listed = set(parent.rolled_back) if parent else set[Digest]()
-    if release.kind == "rollback" and release.from_ is not None:
-        listed |= {release.from_, *move.dropped}
-    return tuple(sorted(listed - {release.to, *move.members}))
+    left = set[Digest]()
+    if parent is not None and move.kind in LEAVING:
+        left = {parent.to, *move.dropped}
+    served = {move.to, *move.members}
+    listed = left.union(parent.rolled_back if parent else ())
+    draining = (left if move.drain else set[Digest]()).union(parent.drain if parent else ())
+    return replace(
+        draft,
+        rolled_back=tuple(sorted(listed - served)),
+        drain=tuple(sorted(draining - served)),
+    )
 
 
 def rollback_target(chain: Sequence[Release]) -> Release:
     """Returns the release that a rollback without argument goes back to.
 
-    Walks strictly before the tip or, if the tip is itself a rollback, strictly before its target;
+    Walks strictly before the tip or, if the tip is itself a rollback to one, before its target;
     takes the first release that serves neither the current digest nor one already rolled back.
     So rolling back twice goes further back, never forward into the fault.
 
@@ -204,7 +235,7 @@ def rollback_target(chain: Sequence[Release]) -> Release:
         raise NotFoundError("nothing was released yet")
     tip = chain[-1]
     before = len(chain) - 1
-    if tip.kind == "rollback":
+    if tip.kind == "rollback" and tip.target is not None:
         # A release's digest is what the next one names as previous: nothing is hashed here.
         before = next((at for at in range(before) if chain[at + 1].previous == tip.target), 0)
     for release in reversed(chain[:before]):
@@ -258,27 +289,38 @@ def _check_next(release: Release, before: dict[Digest, Release]) -> None:
     for member, (found, right) in expected.items():
         if found != right:
             raise IntegrityError(f"{name}: {member} is {found}, its parent says {right}")
-    if release.kind in MEASURED and release.report is None:
+    wrong = canaries.mistake(release, parent)
+    if wrong:
+        raise IntegrityError(f"{name}: {wrong}")
+    if release.kind in EVIDENT and release.report is None:
         raise IntegrityError(f"{name}: a {release.kind} carries no report")
     if release.suite is None and parent is not None and parent.suite is not None:
         raise IntegrityError(f"{name}: a {release.kind} drops the suite in force")
-    if release.kind not in MEASURED and release.suite != (parent.suite if parent else None):
+    if release.kind not in SUITED and release.suite != (parent.suite if parent else None):
         raise IntegrityError(f"{name}: a {release.kind} changes the suite in force")
-    _check_proof(release, before.get(release.target) if release.target else None, name)
+    if release.kind == "start" and release.suite is None:
+        raise IntegrityError(f"{name}: a start names no suite")
+    _check_proof(release, parent, before.get(release.target) if release.target else None, name)
 
 
-def _check_proof(release: Release, target: Release | None, name: str) -> None:
+def _check_proof(
+    release: Release, parent: Release | None, target: Release | None, name: str
+) -> None:
     """Checks what a record says to stand behind the version that it serves."""
-    if release.kind == "rollback":
+    if release.kind == "rollback" and release.target is not None:
         if target is None or target.to != release.to:
             raise IntegrityError(f"{name}: the rollback's target does not serve what it returns to")
         right = target.proven
+    elif release.kind == "abort":
+        right = release.proven  # that of the release it goes back to, which another chain holds
+    elif release.kind in canaries.KINDS and release.kind != "start":
+        right = parent is not None and parent.proven
     else:
         # Only a person's reason lets a measured release go on without a pass.
-        right = release.kind in MEASURED and (release.proven or not release.reason)
+        right = release.kind in SUITED and (release.proven or not release.reason)
     if release.proven != right:
         raise IntegrityError(f"{name}: proven is {release.proven}, the rules say {right}")
-    if release.kind not in MEASURED and release.report is not None:
+    if release.kind not in (*SUITED, *canaries.KINDS) and release.report is not None:
         raise IntegrityError(f"{name}: a {release.kind} carries a report")
 
 
@@ -286,16 +328,20 @@ def _check_rolled_back(
     release: Release, parent: Release | None, members: Callable[[int], Collection[Digest]]
 ) -> None:
     due = set(parent.rolled_back) if parent else set[Digest]()
-    is_rollback = release.kind == "rollback"
-    if is_rollback and release.from_ is not None:
+    kept = set(parent.drain) if parent else set[Digest]()
+    found, drain = set(release.rolled_back), set(release.drain)
+    leaves = release.kind in LEAVING
+    # Leaving a set adds members of the one that it leaves as well.
+    extra = set[Digest]() if leaves else found - due
+    added = found - due if release.kind == "rollback" else set[Digest]()
+    if leaves and release.from_ is not None:
         due.add(release.from_)
-    found = set(release.rolled_back)
     missing = due - {release.to} - found
-    # A rollback of a set adds members of the one it leaves as well.
-    extra = set[Digest]() if is_rollback else found - due
+    name = f"{release.bundle}/{release.env} release {release.seq}"
     if release.to in found or extra or (missing and not missing <= set(members(release.seq))):
-        name = f"{release.bundle}/{release.env} release {release.seq}"
         raise IntegrityError(f"{name}: rolled_back does not follow from the parent's")
+    if release.drain != tuple(sorted(drain)) or not kept & found <= drain <= kept & found | added:
+        raise IntegrityError(f"{name}: drain does not follow from the parent's")
 
 
 def kind_of_promotion(baseline: Bundle | None, candidate: Bundle) -> str:

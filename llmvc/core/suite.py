@@ -26,7 +26,7 @@ Beyond = Literal["divide", "new-cases"]
 LOOKS_BY: Final[tuple[LooksBy, ...]] = ("cases", "runs", "any-time")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Case:
     """One row of a dataset in its normal form.
 
@@ -58,7 +58,7 @@ class Case:
             "checks": [dict(check) for check in self.checks],
         }
 
-    @property
+    @cached_property
     def digest(self) -> Digest:
         """The row's identity."""
         return digest.of_value(self.to_dict())

@@ -16,6 +16,8 @@ _NAMED: Final[Mapping[str, tuple[str, ...]]] = {
     "check/1": ("judge",),
     "tombstone/1": ("of",),
     "shift/1": ("old", "new"),
+    "migration/1": ("to", "report"),
+    "analysis/1": ("release",),
 }
 """Types that are filed under the digests that they name -> the members that name them."""
 

@@ -11,7 +11,7 @@ from typing import Final
 from llmvc.core import canon
 from llmvc.core.metric import number
 from llmvc.core.plural import count
-from llmvc.errors import ConfigError, ProviderError
+from llmvc.errors import ConfigError, LlmvcError, ProviderError, UsageError
 from llmvc.evals.plan import Arm, ArmCase, Plan
 from llmvc.evals.prices import FREE, Price, Prices
 from llmvc.evals.providers.base import Answer
@@ -80,29 +80,43 @@ def price_of(arm: Arm, prices: Prices) -> Price | None:
     return found
 
 
-def check_priced(arms: Sequence[Arm], prices: Prices) -> None:
+def check_priced(arms: Sequence[Arm], prices: Prices, *, capped: bool = False) -> None:
     """Refuses a plain model call whose price is not known.
 
     Applications and commands may state their cost in the answer, so they are judged by that.
 
+    Args:
+        arms: whose calls they are.
+        prices: the table.
+        capped: see `unpriced`.
+
     Raises:
         ProviderError: a model is not in the table, or the bundle asks for several choices.
+        UsageError: the same, and only a limit in USD stands against it.
     """
     for arm in arms:
         by_usage = arm.provider.kind in ("openai", "anthropic", "recorded")
         if by_usage and price_of(arm, prices) is None:
-            raise unpriced(arm)
+            raise unpriced(arm, capped=capped)
 
 
-def unpriced(arm: Arm) -> ProviderError:
-    """Returns the error that says whose price is not known."""
+def unpriced(arm: Arm, *, capped: bool = False) -> LlmvcError:
+    """Returns the error that says whose price is not known.
+
+    Args:
+        arm: whose it is.
+        capped: whether such calls would be allowed, were it not for a limit in USD.
+    """
     provider, models = arm.model
     name = "/".join((provider, *models[-1:]))
-    return ProviderError(
-        f"no price is known for the calls of {arm.name}, {name}",
-        hint="add the model to the file under `prices:` in .llmvc/config.yaml, set "
-        "self_hosted: true on the provider if calls are free, or pass --allow-unpriced",
+    what = f"no price is known for the calls of {arm.name}, {name}"
+    hint = (
+        "add the model to the file under `prices:` in .llmvc/config.yaml, set "
+        "self_hosted: true on the provider if calls are free, or "
     )
+    if capped:
+        return UsageError(f"--max-usd cannot hold: {what}", hint=f"{hint}leave out --max-usd")
+    return ProviderError(what, hint=f"{hint}pass --allow-unpriced")
 
 
 def cost_of(arm: Arm, answer: Answer, price: Price | None, prices: Prices) -> float | None:
@@ -145,7 +159,7 @@ def check_affordable(estimate: CallEstimate, limits: Limits) -> None:
     """
     if limits.max_usd is not None and estimate.usd is not None and estimate.usd > limits.max_usd:
         raise ConfigError(
-            f"{estimate.calls} calls would cost about {dollars(estimate.usd)}, "
+            f"{count(estimate.calls, 'call')} would cost about {dollars(estimate.usd)}, "
             f"over the limit of {dollars(limits.max_usd)}",
             hint="raise --max-usd, or lower runs or cases in the suite",
         )
@@ -199,12 +213,14 @@ class Money:
         prices: the table.
         allow_unpriced: whether calls of unknown price may be made.
         table: what a report says of the table, once a cost rests on it.
+        capped: whether they may not after all, since a limit in USD could not hold.
     """
 
     arms: Mapping[str, Price | None]
     prices: Prices
     allow_unpriced: bool
     table: Mapping[str, canon.Json] | None = None
+    capped: bool = False
 
     @classmethod
     def of(cls, arms: Sequence[Arm], limits: Limits, prices: Prices) -> "Money":
@@ -212,22 +228,26 @@ class Money:
 
         Raises:
             ProviderError: one is not known, and must be.
+            UsageError: the same, and only a limit in USD stands against it.
         """
-        if not limits.allow_unpriced:
-            check_priced(arms, prices)
+        capped = limits.allow_unpriced and limits.max_usd is not None
+        allowed = limits.allow_unpriced and not capped
+        if not allowed:
+            check_priced(arms, prices, capped=capped)
         found: dict[str, Price | None] = {arm.name: price_of(arm, prices) for arm in arms}
-        return cls(found, prices, limits.allow_unpriced)
+        return cls(found, prices, allowed, capped=capped)
 
     def cost(self, arm: Arm, answer: Answer) -> float | None:
         """Returns what an answer cost.
 
         Raises:
             ProviderError: it has a usage of unknown price, and that is not allowed.
+            UsageError: the same, and only a limit in USD stands against it.
         """
         cost = cost_of(arm, answer, self.arms[arm.name], self.prices)
         counted = answer.input_tokens is not None or bool(answer.calls)
         if cost is None and counted and not self.allow_unpriced:
-            raise unpriced(arm)
+            raise unpriced(arm, capped=self.capped)
         if cost is not None and answer.cost_usd is None and not arm.provider.self_hosted:
             self.table = self.table or self.prices.describe()
         return cost

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from llmvc.core import canon
-from llmvc.errors import ConfigError, LlmvcError, ProviderError
+from llmvc.errors import ConfigError, LlmvcError, ProviderError, UsageError
 from llmvc.evals.plan import Arm
 from llmvc.evals.providers import connect
 from llmvc.evals.providers.base import Answer, Call, Provider, one_line
@@ -29,6 +29,7 @@ LEAST: Final = 200
 _ROUNDS: Final = 4
 # How long a cluster may take to answer.
 _START_S: Final = 60
+_START_BY: Final = "distributed.worker.multiprocessing-method"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,17 @@ class Shard:
     concurrency: int
 
 
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a task brought: one object, for Dask would send the items of a list one by one.
+
+    Attributes:
+        answers: in the order of the calls.
+    """
+
+    answers: tuple[Answer, ...]
+
+
 class Cluster:
     """A cluster that makes calls; started when it is first needed.
 
@@ -87,13 +99,14 @@ class Cluster:
         concurrency: calls under way at once, over all workers.
 
     Raises:
-        ConfigError: `where` is neither, or the extra is not installed.
+        UsageError: `where` is neither.
+        ConfigError: the extra is not installed.
     """
 
     def __init__(self, where: str, recipes: Mapping[str, Recipe], *, concurrency: int) -> None:
         place, _, address = where.partition("://")
         if place != "dask" or (where != "dask" and not address):
-            raise ConfigError(f"--on {where} is no cluster", hint="dask, or dask://HOST:PORT")
+            raise UsageError(f"--on {where} is no cluster", hint="dask, or dask://HOST:PORT")
         try:
             import distributed  # noqa: PLC0415 (an extra)
         except ImportError as err:
@@ -139,14 +152,16 @@ class Cluster:
     async def _connect(self) -> None:
         address: Any = self._address
         if address is None:
-            # A worker is one thread: calls wait in its event loop, and functions keep it busy.
-            self._local = await self._dask.LocalCluster(
-                n_workers=max(1, os.cpu_count() or 1),
-                threads_per_worker=1,
-                asynchronous=True,
-                dashboard_address=None,
-                silence_logs=50,
-            )
+            # Workers that fork from one process which has loaded Dask are sooner there, and gone.
+            with self._dask.dask.config.set({_START_BY: "forkserver"}):
+                # A worker is one thread: calls wait in its event loop, functions keep it busy.
+                self._local = await self._dask.LocalCluster(
+                    n_workers=max(1, os.cpu_count() or 1),
+                    threads_per_worker=1,
+                    asynchronous=True,
+                    dashboard_address=None,
+                    silence_logs=50,
+                )
             address = self._local
         else:
             # Dask tries for long, and leaves half a client behind, where nobody listens.
@@ -159,7 +174,7 @@ class Cluster:
         threads = await self._client.nthreads()
         self._workers = sum(threads.values())
 
-    async def answer(self, calls: Sequence[tuple[Arm, Call]]) -> list[Answer]:
+    async def answer(self, calls: Sequence[tuple[Arm, Call]]) -> tuple[Answer, ...]:
         """Has one worker make the calls of a shard.
 
         Raises:
@@ -176,7 +191,7 @@ class Cluster:
         )
         future = self._client.submit(answer_all, shard, pure=False, retries=0)
         try:
-            return list(await future)
+            done: Done = await future
         except self._dask.KilledWorker as err:
             raise ProviderError(
                 "one worker after another died of the same shard of calls",
@@ -192,6 +207,7 @@ class Cluster:
             ) from err
         finally:
             future.release()
+        return done.answers
 
     async def aclose(self) -> None:
         """Lets go of the cluster; one on this machine ends."""
@@ -206,8 +222,8 @@ def identity_of(provider: Provider) -> bytes:
     return canon.encode(dict(provider.identity()))
 
 
-def answer_all(shard: Shard) -> list[Answer]:
-    """Makes the calls of a shard, on a worker; answers stand in the order of the calls.
+def answer_all(shard: Shard) -> Done:
+    """Makes the calls of a shard, on a worker.
 
     Raises:
         ProviderError: a provider is not what the driver has, or no call can succeed.
@@ -217,7 +233,7 @@ def answer_all(shard: Shard) -> list[Answer]:
         return asyncio.run(_answer_all(shard))
 
 
-async def _answer_all(shard: Shard) -> list[Answer]:
+async def _answer_all(shard: Shard) -> Done:
     needed = {name: shard.recipes[name] for name, _ in shard.calls}
     try:
         providers = {name: recipe.connect() for name, recipe in needed.items()}
@@ -246,4 +262,4 @@ async def _answer_all(shard: Shard) -> list[Answer]:
     finally:
         for provider in providers.values():
             await provider.aclose()
-    return [answer for answer in answers if answer is not None]
+    return Done(tuple(answer for answer in answers if answer is not None))

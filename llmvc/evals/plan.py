@@ -84,10 +84,12 @@ class Arm:
     def unexpected(self, answer: Answer) -> str | None:
         """Returns how an answer contradicts the model that the bundle expects; None if not."""
         expect = _inner(self.bundle.body.get("model"), "expect")
+        if expect is None or answer.output is None:
+            return None
         told = {"model": answer.model, "system_fingerprint": answer.fingerprint}
         for name, found in told.items():
             wanted = _inner(expect, name)
-            if answer.output is not None and wanted is not None and wanted != found:
+            if wanted is not None and wanted != found:
                 return (
                     f"{self.name} was answered by {name} {found!r}, its bundle expects {wanted!r}"
                 )
@@ -176,6 +178,11 @@ class Plan:
             for run in range(old_runs if at < old_cases else 0, runs):
                 # Neither arm is always the first to meet a cold cache.
                 yield from ((one, run) for one in (arms if (at + run) % 2 else arms[::-1]))
+
+    @property
+    def arms(self) -> tuple[Arm, ...]:
+        """The candidate, and the baseline if there is one."""
+        return tuple(one.arm for one in self.cases[0])
 
     @property
     def size(self) -> dict[str, int]:
@@ -358,17 +365,30 @@ def _planned(arm: Arm, rows: Sequence[tuple[Case, Digest]], runs_a_case: int) ->
     shared = digest.of_value({"llmvc": APP, "bundle": arm.bundle.digest})
     tokenizer = None if whole_app else context.limit_of(arm.bundle).tokenizer
     count = None if tokenizer is None else tokenizers.load(tokenizer)
+    keys_on = runs.Keys(arm.connection)
+    frame: tuple[bytes, bytes] | None = None
     result: list[ArmCase] = []
     for case, row in rows:
         made, key = request.Made({}), shared
         if not whole_app:
             try:
                 made = request.make(arm.bundle, case.vars, arm.assets, count)
-                key = digest.of_value(made.request)
+                frame = frame or _around(made.request, "messages")
+                key = digest.of_bytes(canon.encode(made.request["messages"]).join(frame))
             except FormatError as err:
                 raise FormatError(f"case {case.id}: {err}", hint=err.hint) from err
-        keys = runs.keys(key, row, arm.connection, runs_a_case)
+        keys = keys_on.of(key, row, runs_a_case)
         truncated = None if whole_app else made.dropped > 0
         result.append(ArmCase(arm, case, made.request, key, keys, truncated, made.size))
     _check_fit(arm, result, count)
     return result
+
+
+def _around(body: Mapping[str, canon.Json], name: str) -> tuple[bytes, bytes]:
+    """Returns an object's canonical bytes before and after the value of one member.
+
+    All requests of a bundle share them: only their messages differ.
+    """
+    before = canon.encode({**{k: v for k, v in body.items() if k < name}, name: None})
+    after = canon.encode({k: v for k, v in body.items() if k > name})[1:]
+    return before[: -len(b"null}")], after if after == b"}" else b"," + after

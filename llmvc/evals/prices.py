@@ -127,6 +127,11 @@ class Prices:
         found = (count(entry.get("max_input_tokens")) for entry in self._entries(provider, models))
         return next((window for window in found if window), None)
 
+    def listed(self, field: str, provider: str, *models: str) -> canon.Json:
+        """Returns what the entry of the first of some names says in a field; None if none does."""
+        found = (entry.get(field) for entry in self._entries(provider, models))
+        return next((value for value in found if value is not None), None)
+
     def _entries(self, provider: str, models: Iterable[str]) -> Iterator[Mapping[str, canon.Json]]:
         for model in models:
             entry = self.models.get(f"{provider}/{model}")

@@ -11,6 +11,25 @@ from llmvc.evals.providers.base import Answer
 
 
 @dataclass(frozen=True, slots=True)
+class Votes:
+    """How far judges are with the outputs of a look.
+
+    Attributes:
+        done: votes that are there, kept ones included.
+        total: votes that the grades of these outputs take, if every reply is in form.
+        reused: votes of outputs whose grade took no new call.
+    """
+
+    done: int = 0
+    total: int = 0
+    reused: int = 0
+
+    def plus(self, votes: int, *, new: bool) -> "Votes":
+        """Returns how far judges are after so many votes more."""
+        return Votes(self.done + votes, self.total, self.reused + (0 if new else votes))
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """How far an eval is.
 
@@ -21,7 +40,7 @@ class Progress:
         failed: runs without output so far.
         cost_usd: what new calls have cost so far.
         judge_usd: what new votes of judges have cost so far.
-        judging: whether judges are at work on the runs of a look.
+        judging: how far judges are with the runs of a look; None while none is at work.
         running: the first gating score on the cases that are complete, a few seconds old; it
             decides nothing. None where it is not known yet.
     """
@@ -32,7 +51,7 @@ class Progress:
     failed: int
     cost_usd: float
     judge_usd: float = 0.0
-    judging: bool = False
+    judging: Votes | None = None
     running: Estimate | None = None
 
 

@@ -50,8 +50,7 @@ class Reuse:
         self.ledgers: dict[str, Ledger] = {}
         self._entries: dict[str, dict[Digest, Entry]] = {}
         oldest = now() - timedelta(seconds=suite.max_age_s)
-        for at, first in enumerate(plan.cases[0]):
-            arm = first.arm
+        for at, arm in enumerate(plan.arms):
             ledger = cache.ledger(arm.bundle.digest, arm.connection)
             self.ledgers[arm.name] = ledger
             entries: dict[Digest, Entry] = {}
@@ -125,7 +124,7 @@ class Reuse:
     def _comparable(self) -> bool:
         if not self._entries.get("baseline"):
             return False
-        arms = {one.arm.name: one.arm for one in self._plan.cases[0]}
+        arms = {arm.name: arm for arm in self._plan.arms}
         candidate, baseline = arms["candidate"], arms["baseline"]
         return candidate.connection == baseline.connection and candidate.model == baseline.model
 

@@ -9,13 +9,14 @@ import asyncio
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from llmvc.core.digest import Digest
 from llmvc.core.suite import Case, Suite
-from llmvc.evals import budget, plan
+from llmvc.evals import budget
 from llmvc.evals.budget import CallEstimate, Limits, Money
 from llmvc.evals.plan import Arm, Plan
 from llmvc.evals.prices import Prices
@@ -31,12 +32,46 @@ if TYPE_CHECKING:
     from llmvc.evals.judging.grading import Grading
     from llmvc.evals.judging.judge import Judge
 
-__all__ = ["Arm", "CallEstimate", "Decided", "Limits", "Progress", "RunResult", "estimate", "run"]
+__all__ = [
+    "Arm",
+    "CallEstimate",
+    "Decided",
+    "Limits",
+    "Prepared",
+    "Progress",
+    "RunResult",
+    "prepare",
+    "run",
+]
 
 
-def estimate(
-    arms: Sequence[Arm],
-    cases: Sequence[Case],
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An eval before its first call.
+
+    Attributes:
+        plan: the calls.
+        suite: what is measured by.
+        cache: where finished runs are kept.
+        reuse: which of them count.
+        money: what the calls cost.
+        expected: how many calls will be made, and what they will cost.
+        now: the clock.
+        fresh: whether every call is made again.
+    """
+
+    plan: Plan
+    suite: Suite
+    cache: RunCache
+    reuse: Reuse
+    money: Money
+    expected: CallEstimate
+    now: Callable[[], datetime]
+    fresh: bool
+
+
+def prepare(
+    whole: Plan,
     suite: Suite,
     cache: RunCache,
     limits: Limits,
@@ -44,54 +79,45 @@ def estimate(
     prices: Prices,
     now: Callable[[], datetime],
     fresh: bool = False,
-    planned: Plan | None = None,
     outcomes: Mapping[tuple[str, Digest], Entry] | None = None,
-) -> CallEstimate:
-    """Returns what `run` would do, without a call.
+) -> Prepared:
+    """Returns what `run` is to do, without a call.
 
     Args:
-        arms: the candidate, and the baseline if there is one.
-        cases: in any order.
+        whole: the calls, or those of one shard.
         suite: what to measure by.
         cache: where finished runs are kept.
         limits: what may be used.
         prices: what tokens cost.
         now: the clock.
         fresh: whether to make every call again.
-        planned: the plan, if it was made before.
         outcomes: runs of shards in which the application failed; see `Reuse`.
 
     Raises:
-        ConfigError: a bundle cannot be measured this way.
         ProviderError: a price is not known, and must be.
     """
-    whole = planned or plan.make(arms, cases, suite)
-    return Money.of(arms, limits, prices).estimate(
-        whole, Reuse(whole, suite, cache, now=now, fresh=fresh, outcomes=outcomes)
-    )
+    reuse = Reuse(whole, suite, cache, now=now, fresh=fresh, outcomes=outcomes)
+    money = Money.of(whole.arms, limits, prices)
+    return Prepared(whole, suite, cache, reuse, money, money.estimate(whole, reuse), now, fresh)
 
 
 def run(
-    arms: Sequence[Arm],
+    prepared: Prepared,
     cases: Sequence[Case],
-    suite: Suite,
-    cache: RunCache,
     limits: Limits,
     *,
-    prices: Prices,
-    now: Callable[[], datetime],
     progress: Callable[[Progress], None] | None = None,
-    fresh: bool = False,
     folder: Path | None = None,
-    planned: Plan | None = None,
     decided: Decided | None = None,
     judges: "Mapping[Digest, Judge] | None" = None,
-    outcomes: Mapping[tuple[str, Digest], Entry] | None = None,
     cluster: "Cluster | None" = None,
 ) -> RunResult:
-    """Measures the arms on the cases.
+    """Makes the calls of a prepared eval, once.
 
-    Args that `estimate` does not have:
+    Args:
+        prepared: what to do.
+        cases: of the suite, in any order; scorers and judges are tried on all of them beforehand.
+        limits: what may be used.
         progress: called after every run.
         folder: what paths of external scorer code start from.
         decided: asked at each planned look but the last whether the eval may end there.
@@ -99,26 +125,23 @@ def run(
         cluster: what makes the calls, if this process does not.
 
     Raises:
-        ConfigError: a bundle cannot be measured this way, or it would cost more than allowed.
+        ConfigError: it would cost more than allowed.
         FormatError: a case or a scorer is not complete.
         ProviderError: a price is not known, or a provider cannot be used at all.
         KeyboardInterrupt: the user stopped it; finished runs are in the cache.
     """
+    suite = prepared.suite
     scoring = Scoring(suite.scorers, folder)
     scoring.check(cases)
-    whole = planned or plan.make(arms, cases, suite)
-    means: dict[str, Any] = {"prices": prices, "now": now, "limits": limits, "fresh": fresh}
-    grading = _grading(suite, cases, judges or {}, cache, means) if suite.judges else None
-    reuse = Reuse(whole, suite, cache, now=now, fresh=fresh, outcomes=outcomes)
-    money = Money.of(arms, limits, prices)
-    budget.check_affordable(money.estimate(whole, reuse), limits)
+    grading = _grading(prepared, cases, judges or {}, limits) if suite.judges else None
+    budget.check_affordable(prepared.expected, limits)
     session = Session(
-        whole,
-        reuse,
-        money,
+        prepared.plan,
+        prepared.reuse,
+        prepared.money,
         scoring=scoring,
         limits=limits,
-        now=now,
+        now=prepared.now,
         progress=progress or (lambda _: None),
         decided=decided or (lambda _cases, _look: False),
         grading=grading,
@@ -131,14 +154,18 @@ def run(
 
 
 def _grading(
-    suite: Suite,
-    cases: Sequence[Case],
-    judges: "Mapping[Digest, Judge]",
-    cache: RunCache,
-    means: Mapping[str, Any],
+    prepared: Prepared, cases: Sequence[Case], judges: "Mapping[Digest, Judge]", limits: Limits
 ) -> "Grading":
     from llmvc.evals.judging.grading import Grading  # noqa: PLC0415 (few suites have judges)
 
-    grading = Grading(suite, judges, cache, **means)
+    grading = Grading(
+        prepared.suite,
+        judges,
+        prepared.cache,
+        prices=prepared.money.prices,
+        now=prepared.now,
+        limits=limits,
+        fresh=prepared.fresh,
+    )
     grading.check(cases)
     return grading

@@ -3,9 +3,10 @@
 - Only runs with an output are kept. One that failed is made again, though its entry has a digest:
   an application's failure is evidence, and reports name it.
 - A ledger is an append-only JSONL file for one bundle on one connection; a line is the canonical
-  bytes of an `entry/1` object, and `run_id` is their digest.
+  bytes of an `entry/1` object beside their digest, `run_id`.
 - A line is written with one write to a file opened for appending, so that processes may share a
-  ledger. A torn line, or one that is no entry, is passed over; the newest of a key counts.
+  ledger. One that is torn or changed is passed over, and told of; the newest of a key counts.
+  That finds damage, not forgery: whoever can write a line can write its digest.
 - Beside a ledger may lie a folder of its name with segments that others made, which are never
   changed; see `shared`. Of a key the newest entry counts, wherever it lies.
 - Outputs are private: files are readable by their owner alone, and Git never sees them.
@@ -22,7 +23,8 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from llmvc.core import canon, digest
 from llmvc.core.digest import Digest
-from llmvc.errors import StoreError
+from llmvc.core.plural import count
+from llmvc.errors import FormatError, StoreError
 from llmvc.evals.providers.base import Answer
 
 if TYPE_CHECKING:
@@ -30,6 +32,10 @@ if TYPE_CHECKING:
 
 TYPE: Final = "entry/1"
 KEY: Final = "run/1"
+# A line of a ledger, and where the digest and the entry stand in it.
+_LINE: Final = b'{"digest":"%b","entry":%b}'
+_DIGEST: Final = slice(11, 78)
+_ENTRY: Final = slice(88, -1)
 
 _TEXTS: Final = ("error", "finish_reason", "model", "fingerprint", "time")
 _NUMBERS: Final = (
@@ -66,17 +72,35 @@ class Entry:
     answer: Answer
 
 
+class Keys:
+    """The keys of the runs on one connection, whose identity is encoded once.
+
+    Args:
+        connection: what tells it from others.
+    """
+
+    def __init__(self, connection: Mapping[str, canon.Json]) -> None:
+        self._connection = canon.encode(connection)
+
+    def of(self, request: Digest, case: Digest, runs: int) -> tuple[Digest, ...]:
+        """Returns the keys of the runs 0 to `runs` - 1 of one request on one case.
+
+        They are digests of canonical bytes: the members stand in the order of their names.
+        """
+        stem = b'{"case":"%b","connection":%b,"llmvc":"%b","request":"%b","run":' % (
+            case.encode("ascii"),
+            self._connection,
+            KEY.encode("ascii"),
+            request.encode("ascii"),
+        )
+        return tuple(digest.of_bytes(b"%b%d}" % (stem, run)) for run in range(runs))
+
+
 def keys(
     request: Digest, case: Digest, connection: Mapping[str, canon.Json], runs: int
 ) -> tuple[Digest, ...]:
-    """Returns the keys of the runs 0 to `runs` - 1 of one request on one case.
-
-    `run` is the last member of the canonical form, so the rest is encoded once.
-    """
-    stem = canon.encode(
-        {"llmvc": KEY, "request": request, "case": case, "connection": connection, "run": 0}
-    )[: -len("0}")]
-    return tuple(digest.of_bytes(b"%b%d}" % (stem, run)) for run in range(runs))
+    """Returns the keys of the runs 0 to `runs` - 1 of one request on one case."""
+    return Keys(connection).of(request, case, runs)
 
 
 def rfc3339(moment: datetime) -> str:
@@ -99,24 +123,36 @@ def encode(key: Digest, answer: Answer) -> bytes:
     return b"{%b}" % b",".join(parts.values())
 
 
-def decode(line: bytes, *, failed: bool = False) -> Entry | None:
-    """Reads a line of a ledger; None if it is not an entry.
+def decode(data: bytes, *, failed: bool = False) -> Entry | None:
+    """Reads the canonical bytes of an entry; None if they are none.
 
     Args:
-        line: without its line feed.
+        data: the bytes.
         failed: whether it is the run of a shard that brought no output, which no ledger holds.
     """
     try:
-        body: Any = json.loads(line)
+        body: Any = json.loads(data)
         finished = isinstance(body["time"], str) and body["output"] is not None
         if body["llmvc"] != TYPE or finished is failed:
             return None
         # An older entry lacks the members that came later.
         fields: dict[str, Any] = {name: body.get(name) for name in ("output", *_TEXTS, *_NUMBERS)}
         fields |= {name: tuple(body.get(name) or ()) for name in _LISTS}
-        return Entry(digest.parse(body["key"]), digest.of_bytes(line), Answer(**fields))
-    except (ValueError, KeyError, TypeError, RecursionError):
+        return Entry(digest.parse(body["key"]), digest.of_bytes(data), Answer(**fields))
+    except (FormatError, ValueError, KeyError, TypeError, RecursionError):
         return None
+
+
+def line_of(run_id: Digest, data: bytes) -> bytes:
+    """Returns the line of a ledger that keeps an entry, without line feed: canonical JSON too."""
+    return _LINE % (run_id.encode("ascii"), data)
+
+
+def read(line: bytes) -> Entry | None:
+    """Reads a line of a ledger, without line feed; None if it is not as it was written."""
+    data = line[_ENTRY]
+    entry = decode(data)
+    return entry if entry is not None and line == line_of(entry.run_id, data) else None
 
 
 def folder(common: Path) -> Path:
@@ -126,8 +162,6 @@ def folder(common: Path) -> Path:
 
 def search(folder: Path, wanted: Callable[[Digest], bool]) -> dict[Digest, Entry]:
     """Returns the entries whose `run_id` is wanted, from every ledger in a folder.
-
-    An entry does not carry its own digest, so that every line is hashed: 0.1 s for 60,000 runs.
 
     Args:
         folder: the cache; one that is not there holds nothing.
@@ -141,19 +175,25 @@ def search(folder: Path, wanted: Callable[[Digest], bool]) -> dict[Digest, Entry
         try:
             with path.open("rb") as lines:
                 for line in lines:
-                    run_id = digest.of_bytes(line.rstrip(b"\n"))
-                    if wanted(run_id) and (entry := decode(line.rstrip(b"\n"))) is not None:
-                        found[run_id] = entry
+                    named = Digest(line[_DIGEST].decode("ascii", "replace"))
+                    if wanted(named) and (entry := read(line.rstrip(b"\n"))) is not None:
+                        found[entry.run_id] = entry
         except OSError as err:
             raise StoreError(f"cannot read run cache {path}: {err.strerror}") from err
     return found
 
 
 class Ledger:
-    """One file of the cache: the runs of one bundle on one connection."""
+    """One file of the cache: the runs of one bundle on one connection.
+
+    Attributes:
+        name: its 64 hex characters.
+        damaged: how many lines were passed over when it was read.
+    """
 
     def __init__(self, path: Path) -> None:
         self.name = path.stem
+        self.damaged = 0
         self._path = path
         self._file: int | None = None
         self._entries: dict[Digest, Entry] = {}
@@ -168,12 +208,15 @@ class Ledger:
         if wanted <= self._loaded:
             return
         self._loaded = wanted
+        self.damaged = 0
         for path in (*sorted(self._path.with_suffix("").glob("*.jsonl")), self._path):
             try:
                 with path.open("rb") as lines:
                     for line in lines:
-                        entry = decode(line.rstrip(b"\n"))
-                        if entry is not None and entry.key in wanted:
+                        entry = read(line.rstrip(b"\n"))
+                        if entry is None:
+                            self.damaged += 1
+                        elif entry.key in wanted:
                             self._remember(entry)
             except FileNotFoundError:
                 continue
@@ -188,19 +231,19 @@ class Ledger:
         """Yields the entries that were loaded or added here."""
         yield from self._entries.values()
 
-    def take(self, entry: Entry, line: bytes) -> None:
+    def take(self, entry: Entry, data: bytes) -> None:
         """Keeps an entry that was made elsewhere, if it is not among those loaded.
 
         Args:
-            entry: what the line holds.
-            line: its bytes, without line feed.
+            entry: what the bytes hold.
+            data: its canonical bytes.
 
         Raises:
             StoreError: the disk refused it.
         """
         known = self._entries.get(entry.key)
         if known is None or known.run_id != entry.run_id:
-            self._append(line + b"\n")
+            self._append(line_of(entry.run_id, data) + b"\n")
             self._remember(entry)
 
     def add(self, key: Digest, answer: Answer) -> Entry:
@@ -209,11 +252,11 @@ class Ledger:
         Raises:
             StoreError: the disk refused it.
         """
-        line = encode(key, answer)
-        entry = Entry(key, digest.of_bytes(line), answer)
+        data = encode(key, answer)
+        entry = Entry(key, digest.of_bytes(data), answer)
         known = self._entries.get(key)
         if answer.output is not None and (known is None or known.run_id != entry.run_id):
-            self._append(line + b"\n")
+            self._append(line_of(entry.run_id, data) + b"\n")
             self._entries[key] = entry
         return entry
 
@@ -266,6 +309,7 @@ class RunCache:
         self._folder = folder
         self._shared = shared
         self._ledgers: dict[Path, Ledger] = {}
+        self._damaged = 0
 
     def ledger(self, bundle: Digest, connection: Mapping[str, canon.Json]) -> Ledger:
         """Returns the ledger of a bundle on a connection."""
@@ -289,9 +333,16 @@ class RunCache:
         """Closes every ledger and shares what is new; the cache can be used again after it."""
         for path, ledger in self._ledgers.items():
             ledger.close()
+            self._damaged += ledger.damaged
             if self._shared is not None:
                 self._shared.push(path)
         self._ledgers.clear()
+
+    def notes(self) -> tuple[str, ...]:
+        """Returns what went wrong, for people, up to where the cache was closed."""
+        passed = f"run cache: {count(self._damaged, 'damaged line')} passed over; "
+        own = (f"{passed}what is missing is called again",) if self._damaged else ()
+        return (*own, *(self._shared.notes if self._shared is not None else ()))
 
     def __enter__(self) -> Self:
         return self

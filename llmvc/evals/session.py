@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
@@ -66,7 +67,7 @@ class Session:
         running: Running | None = None,
     ) -> None:
         self._plan = whole
-        self._arms = [one.arm for one in whole.cases[0]]
+        self._arms = whole.arms
         self._reuse = reuse
         self._money = money
         self._windows = {arm.name: windows.window_of(arm, money.prices) for arm in self._arms}
@@ -83,6 +84,7 @@ class Session:
         self._shown: Estimate | None = None
         self._next_shown = perf_counter() + _RUNNING_S
         self._look = 0
+        self._total = len(whole.cases) * len(whole.arms) * whole.runs
         self._snapshots: dict[str, Path | None] = {}
         self._rows: dict[tuple[str, str, int], Run] = {}
         self._failures: dict[str, dict[Digest, Answer]] = {arm.name: {} for arm in self._arms}
@@ -201,6 +203,7 @@ class Session:
                 return
             asked = [(one.arm, one.call(n, self._snapshots[one.arm.name])) for one, n in shard]
             answers = await cluster.answer(asked)
+            # Without a pause: whatever ends the eval meanwhile, what was paid for is kept.
             for (one, number), answer, usd in zip(shard, answers, expected, strict=True):
                 self._take(one, number, answer, usd)
 
@@ -284,9 +287,8 @@ class Session:
         """Has the judges grade the outputs of a look that have no grade yet."""
         if self._grading is None or self._stopped:
             return
-        self._tell(judging=True)
         outputs = tuple(self._outputs(look))
-        graded = await self._grading.grade(outputs)
+        graded = await self._grading.grade(outputs, partial(self._tell, judging=True))
         self._stopped = self._grading.stopped
         for output in outputs:
             key = (output.arm, output.case.id, output.run)
@@ -328,7 +330,7 @@ class Session:
             self._failed,
             self._budget.spent,
             0.0 if self._grading is None else self._grading.spent_usd,
-            judging,
+            self._grading.votes if judging and self._grading is not None else None,
             self._shown,
         )
         self._report(progress)
@@ -336,11 +338,6 @@ class Session:
     def _run_estimate(self, running: Running) -> tuple["Estimate | None", float]:
         began = perf_counter()
         return running(self._cases(complete=True)), perf_counter() - began
-
-    @property
-    def _total(self) -> int:
-        """How many runs the whole plan has."""
-        return len(self._plan.cases) * len(self._arms) * self._plan.runs
 
     def _cases(self, *, complete: bool = False) -> tuple[CaseRuns, ...]:
         """Returns the rows by case, as far as the look goes; a run not made stands as failed.

@@ -11,6 +11,7 @@
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, cast
@@ -53,9 +54,17 @@ class Header:
         body: dict[str, canon.Json] = {name: getattr(self, name) for name in self.__slots__}
         return canon.encode({"llmvc": TYPE, **body, "plans": dict(self.plans.items())})
 
-    def same_whole(self, other: "Header") -> bool:
-        """Says whether both are parts of one measurement."""
-        return replace(self, at=1, lines=0) == replace(other, at=1, lines=0)
+    def difference(self, other: "Header") -> str | None:
+        """Says what this is a part of that another is not; None if both are of one measurement."""
+        if self.plans.keys() != other.plans.keys():
+            return "another question: candidate, baseline or suite differ"
+        if self.plans != other.plans:
+            return "another plan: the dataset, a bundle or a provider changed in between"
+        if (self.bundle, self.candidate, self.env) != (other.bundle, other.candidate, other.env):
+            return f"another comparison: {self.bundle} with {self.env}"
+        if self.of != other.of:
+            return f"another cut: {self.at}/{self.of} beside {other.at}/{other.of}"
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +159,12 @@ def write(path: Path, header: Header, lines: Iterable[Line]) -> None:
             file.write(data)
         half.replace(path)
     except OSError as err:
-        half.unlink(missing_ok=True)
+        with suppress(OSError):
+            half.unlink()
         raise StoreError(
             f"cannot write shard {path}: {err.strerror}",
-            hint="finished runs are in the run cache: make room and run it again, it pays nothing",
+            hint="finished runs are in the run cache: make room, or name another file with --out, "
+            "and run it again: it pays nothing",
         ) from err
 
 
@@ -223,16 +234,12 @@ def check_one_whole(files: Sequence[ShardFile]) -> None:
     """
     first = files[0]
     for file in files[1:]:
-        if file.header.same_whole(first.header):
-            continue
-        what = "another plan: the dataset, a bundle or a provider changed in between"
-        if file.header.plans.keys() != first.header.plans.keys():
-            what = "another question: candidate, baseline or suite differ"
-        raise FormatError(
-            f"{file.path} is a shard of {what}; compared with {first.path}",
-            hint="make the shards from one commit, against one baseline; "
-            "finished runs that still fit cost nothing",
-        )
+        if (what := file.header.difference(first.header)) is not None:
+            raise FormatError(
+                f"{file.path} is a shard of {what}; compared with {first.path}",
+                hint="make all shards from one commit, against one baseline and in one cut; "
+                "finished runs that still fit cost nothing",
+            )
     of = first.header.of
     missing = sorted(set(range(1, of + 1)) - {file.header.at for file in files})
     if missing:

@@ -78,7 +78,7 @@ class Shared:
         try:
             names = _reach(self._listed, ledger.stem)
         except StoreError as err:
-            self._note(f"cannot be read: {err}")
+            self._note(f"cannot be read: {err}; calls that others made are made again")
             return
         for name in names:
             if name in own or (folder / name).exists():
@@ -113,7 +113,10 @@ class Shared:
             _reach(self._place.write, f"{ledger.stem}/{name}", data)
             _reach(_mark, ledger, f"{start + len(data)} {name}\n")
         except StoreError as err:
-            self._note(f"cannot be written, the next eval tries again: {err}")
+            self._note(
+                f"cannot be written: {err}; the runs are kept here: make it writable, and the "
+                "next eval adds them"
+            )
 
     def _note(self, text: str) -> None:
         said = f"shared run cache {self._shown} {text}"
@@ -180,7 +183,10 @@ def _elsewhere(url: str, shown: str) -> Elsewhere:
             hint="pip install 'llmvc[cache]', and the package of that kind of place",
         ) from err
     except ValueError as err:
-        raise ConfigError(f"shared run cache {shown}: {_told(err)}") from err
+        raise ConfigError(
+            f"shared run cache {shown}: {_told(err)}",
+            hint="a path, file:, s3:, gs:, sftp:, or another kind that fsspec knows",
+        ) from err
     return Elsewhere(files, str(top))
 
 
@@ -227,5 +233,7 @@ def _pushed(ledger: Path) -> dict[str, int]:
 
 
 def _told(err: BaseException) -> str:
-    """Returns an error's first line."""
+    """Returns an error's first line; of one of the system its words alone."""
+    if isinstance(err, OSError) and err.strerror:
+        return err.strerror
     return (str(err).strip() or type(err).__name__).splitlines()[0][:200]

@@ -9,7 +9,8 @@ from llmvc.core.canon import Json
 from llmvc.core.policy import Policy
 from llmvc.errors import ConfigError, NotFoundError
 from llmvc.files.check import check
-from llmvc.files.reading import read_yaml
+from llmvc.files.reading import Document, read_yaml
+from llmvc.files.rollout import Rollout, read_rollout
 from llmvc.files.tree import Files
 
 CONFIG_PATH: Final = ".llmvc/config.yaml"
@@ -52,19 +53,25 @@ class Config:
     Attributes:
         bundles: globs of manifests.
         suites: globs of suites.
-        environments: the policy of each environment.
+        environments: the policy of each environment, without its safe version.
+        safe: environment -> bundle whose committed version `rollback --to safe` serves.
+        canaries: environment -> how a canary there goes, for those that hold canaries.
         providers: connections by the name that bundles use.
         hook: limits of the pre-push hook.
         prices: path of the user's own price table; None for the shipped one alone.
+        models: path of the user's own table of models; None for the shipped one alone.
         cache: URL or path of the shared run cache; None for this clone's alone.
     """
 
     bundles: tuple[str, ...] = BUNDLES
     suites: tuple[str, ...] = SUITES
     environments: Mapping[str, Policy] = field(default_factory=dict[str, Policy])
+    safe: Mapping[str, str] = field(default_factory=dict[str, str])
+    canaries: Mapping[str, Rollout] = field(default_factory=dict[str, Rollout])
     providers: Mapping[str, Connection] = field(default_factory=dict[str, Connection])
     hook: Hook = Hook()
     prices: str | None = None
+    models: str | None = None
     cache: str | None = None
 
 
@@ -109,13 +116,21 @@ def parse_config(data: bytes, name: str = CONFIG_PATH) -> Config:
         raise document.error(
             ("hook", "environment"), f"hook.environment {environment!r} is not among environments"
         )
+    environments = {env: rules or {} for env, rules in body.get("environments", {}).items()}
+    canaries = _canaries(document, environments)
     return Config(
         bundles=tuple(body.get("bundles", BUNDLES)),
         suites=tuple(body.get("suites", SUITES)),
         environments={
-            env: Policy.from_dict(rules or {})
-            for env, rules in body.get("environments", {}).items()
+            env: Policy(
+                rules.get("source_branch"),
+                bool(rules.get("allow_inconclusive", True)),
+                canary_of=canaries[env].of if env in canaries else None,
+            )
+            for env, rules in environments.items()
         },
+        safe={env: rules["safe"] for env, rules in environments.items() if "safe" in rules},
+        canaries=canaries,
         providers={
             provider: _connection(provider, values)
             for provider, values in body.get("providers", {}).items()
@@ -127,6 +142,7 @@ def parse_config(data: bytes, name: str = CONFIG_PATH) -> Config:
             on_inconclusive=hook.get("on_inconclusive", "warn"),
         ),
         prices=body.get("prices"),
+        models=body.get("models"),
         cache=body.get("cache"),
     )
 
@@ -139,6 +155,32 @@ def _data(files: Files) -> bytes:
             f"{CONFIG_PATH} is not there{f' in {files.label}' if files.label else ''}",
             hint="run llmvc init",
         ) from err
+
+
+def _canaries(document: Document, environments: Mapping[str, Any]) -> dict[str, Rollout]:
+    """Returns how canaries go in the environments that hold some."""
+    found: dict[str, Rollout] = {}
+    for env, rules in environments.items():
+        if "canary" not in rules:
+            continue
+        path = ("environments", env, "canary")
+        found[env] = read_rollout(document, path, rules["canary"])
+        of = found[env].of
+        if of not in environments or "canary" in environments[of]:
+            known = ", ".join(name for name in environments if "canary" not in environments[name])
+            raise document.error(
+                path,
+                f"environments.{env}.canary stands beside {of!r}, which is no environment that "
+                "serves",
+                hint=f"of: one of {known or 'the environments, of which there is no other'}",
+            )
+        if "safe" in rules:
+            raise document.error(
+                ("environments", env, "safe"),
+                f"environments.{env}.safe: a canary is aborted, not rolled back",
+                hint=f"write it under {of}",
+            )
+    return found
 
 
 def _connection(name: str, values: Mapping[str, Any]) -> Connection:

@@ -4,8 +4,9 @@
   value, the whole file is written anew, and its comments are lost.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from llmvc.core import canon
 from llmvc.core.canon import Json
@@ -56,10 +57,25 @@ class _Cut:
     text: str
 
 
-def edit_model(data: bytes, name: str, *, provider: str, model_id: str) -> bytes:
-    """Returns the manifest with another model; only the model's lines change.
+def edit_model(
+    data: bytes,
+    name: str,
+    *,
+    provider: str,
+    model_id: str,
+    changes: Mapping[str, Json] = MappingProxyType({}),
+) -> bytes:
+    """Returns the manifest with another model; only the model's lines and those changed differ.
 
     What belonged to the old model alone goes: its snapshot and what was expected of its answers.
+
+    Args:
+        data: the manifest.
+        name: its path, for messages.
+        provider: the connection of the new model.
+        model_id: its id.
+        changes: dotted name of a member, such as `decoding.seed` -> its new value; None takes it
+            away, and its section too where nothing else is left in it.
 
     Raises:
         FormatError: the manifest cannot be read, or has no model.
@@ -69,11 +85,23 @@ def edit_model(data: bytes, name: str, *, provider: str, model_id: str) -> bytes
     model = body.get("model") if isinstance(body, Mapping) else None
     if not isinstance(body, Mapping) or not isinstance(model, Mapping):
         raise FormatError(f"{name}: there is no model to change", hint="write model: first")
-    if model.get("provider") == provider and model.get("id") == model_id:
-        return data
-    kept = {key: item for key, item in model.items() if key not in ("snapshot", "expect")}
-    wanted = {**body, "model": {**kept, "provider": provider, "id": model_id}}
-    return like(data, patch(document, wanted))
+    wanted: Mapping[str, Json] = body
+    if (model.get("provider"), model.get("id")) != (provider, model_id):
+        kept = {key: item for key, item in model.items() if key not in ("snapshot", "expect")}
+        wanted = {**body, "model": {**kept, "provider": provider, "id": model_id}}
+    for path, value in changes.items():
+        wanted = _with(wanted, path.split("."), value)
+    return data if _equal(body, wanted) else like(data, patch(document, wanted))
+
+
+def _with(body: Mapping[str, Json], steps: Sequence[str], value: Json) -> dict[str, Json]:
+    """Returns a mapping with one member of it, or within it, set; None takes it away."""
+    first, *rest = steps
+    old = body.get(first)
+    inner = _with(old if isinstance(old, Mapping) else {}, rest, value) if rest else value
+    if inner is None or (rest and not inner):
+        return {key: item for key, item in body.items() if key != first}
+    return {**body, first: inner}
 
 
 def canonical_yaml(data: bytes, name: str) -> str:

@@ -13,6 +13,7 @@ from math import exp, lgamma, log, log1p
 from typing import Final
 
 from llmvc.core import canon, digest
+from llmvc.core.digest import Digest
 from llmvc.core.judging import (
     RETIRED,
     SUSPECT,
@@ -44,6 +45,9 @@ WRITTEN_BY: Final = "by:"
 LEAST_VOTES: Final = 1.5
 SHARED_WORDS: Final = 12
 FLIP_ALPHA: Final = 0.01
+ELSEWHERE: Final = (
+    "it was calibrated through another connection: what answers there says nothing of this one"
+)
 
 _SECONDS: Final = len("2026-11-20T08:30:00")
 
@@ -73,7 +77,8 @@ def standing_check(calibration: Calibration, checks: Iterable[Check]) -> Check |
         calibration: the one in force.
         checks: all of the judge, in any order.
     """
-    own = [check for check in checks if check.calibration == calibration.digest]
+    in_force = (calibration.digest, calibration.connection)
+    own = [check for check in checks if (check.calibration, check.connection) == in_force]
     return max(own, key=lambda check: (check.state == SUSPECT, check.made), default=None)
 
 
@@ -84,6 +89,7 @@ def state_of(
     identities: Iterable[Identity],
     now: str,
     *,
+    connection: Digest | None = None,
     flips: int = 0,
     graded: int = 0,
     flagged: int = 0,
@@ -96,6 +102,7 @@ def state_of(
         retired: what took it out of use.
         identities: (model, fingerprint) that answered for it in a measurement.
         now: RFC 3339, UTC.
+        connection: what it is asked through; None if nobody asks it.
         flips: pairs on which the two orders disagreed in that measurement.
         graded: pairs that it graded.
         flagged: answers in it that were aimed at the judge.
@@ -104,6 +111,8 @@ def state_of(
         return RETIRED, (f"it was retired: {retired.reason}",)
     if calibration is None:
         return UNCALIBRATED, ("it was never held against labels by people",)
+    if connection not in (None, calibration.connection):
+        return UNCALIBRATED, (ELSEWHERE,)
     if not calibration.admitted:
         return UNCALIBRATED, calibration.why
     checked = check if check is not None and check.calibration == calibration.digest else None
@@ -177,6 +186,8 @@ def upheld(
         named = digest.short(said.calibration)
         gone = f"its calibration {named} is not among what is stored of it"
         return replace(said, state=UNCALIBRATED, why=(gone,))
+    if said.connection != then.connection:
+        return replace(said, state=UNCALIBRATED, why=(ELSEWHERE,))
     # Of the same second only the one that the report names is known to have come before.
     counted = [one for one in checks if one.made[:_SECONDS] < at[:_SECONDS]]
     counted += [one for one in checks if one.digest == said.check]
@@ -191,7 +202,7 @@ def upheld(
         flagged=said.flagged,
     )
     if state == TRUSTED:
-        newest = calibrations[-1]
+        newest = [one for one in calibrations if one.connection == then.connection][-1]
         today, since = state_of(newest, standing_check(newest, checks), retired, (), now)
         if today != UNCALIBRATED or not newest.admitted:
             state, why = today, since

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
+from llmvc.core import record
 from llmvc.core.diff import ABSENT
 from llmvc.core.release import Release
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from llmvc.app.fitting import Fit
     from llmvc.app.history import Log, Shown
     from llmvc.app.judging import Measured
-    from llmvc.app.migrating import Migrated
+    from llmvc.app.migrating.moving import Migrated
     from llmvc.app.review import Diff
     from llmvc.app.revisions import Resolved
     from llmvc.app.shipping import Shipped
@@ -40,7 +41,8 @@ def plain_object(value: Any) -> dict[str, Any]:
 def release(item: Release) -> dict[str, Any]:
     """Returns a release as it is stored, with its digest."""
     stored = {name.name.rstrip("_"): plain(getattr(item, name.name)) for name in fields(item)}
-    return {**stored, "digest": item.digest}
+    canary = item.canary.to_dict() if item.canary else None
+    return {**stored, "canary": canary, "digest": item.digest}
 
 
 def fit(found: "Fit | None") -> dict[str, Any] | None:
@@ -73,8 +75,9 @@ def log(found: "Log") -> dict[str, Any]:
 def shown(found: "Shown") -> dict[str, Any]:
     """Returns one stored object."""
     item = found.resolved.release if found.resolved else None
-    members = {"digest": found.digest, "kind": found.kind, "value": plain(found.value)}
-    return {**members, "release": release(item) if item else None}
+    told = {"digest": found.digest, "kind": found.kind, "value": plain(found.value)}
+    migration = record.members(found.migration) if found.migration else None
+    return {**told, "release": release(item) if item else None, "migration": migration}
 
 
 def diff(found: "Diff") -> dict[str, Any]:
@@ -140,6 +143,7 @@ def migrated(done: "Migrated") -> dict[str, Any]:
     return {
         "committed": plain(done.committed),
         "measured": measured(done.measured),
+        "record": None if done.record is None else record.members(done.record),
         "moved": moved(done.moved, dry_run=False) if done.moved else None,
     }
 

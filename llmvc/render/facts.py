@@ -67,7 +67,7 @@ def head(reading: "Reading") -> Facts:
     by = f" by {report.actor}" if report.actor else ""
     facts = [
         ("report", short(report.digest)),
-        ("measured", f"{len(report.cases):,} cases{of} x {each}, {report.finished}{by}"),
+        ("measured", f"{count(len(report.cases), 'case')}{of} x {each}, {report.finished}{by}"),
         ("suite", short(report.suite)),
         ("look", _look(reading)),
         ("tried", _tried(reading)),
@@ -204,7 +204,9 @@ def _cases(item: "Estimate") -> str:
         text += f", worth {item.n_effective:.0f} independent ones"
     labels = item.details.get("judge", {}).get("labels")
     if labels:
-        text += f", {labels:,.0f} of them labelled"
+        # What differs is counted where people said so: the judge's grades are what they correct.
+        text += f", {labels:,.0f} of them labelled, of which"
+        return f"{text} {item.n_worse} are lower, {item.n_better} higher than under the baseline"
     if item.baseline is not None and item.kind in ("score", "cost", "tokens"):
         text += f"; {item.n_worse} lower, {item.n_better} higher than under the baseline"
     return text
@@ -216,7 +218,8 @@ def _judge_alone(item: "Estimate") -> Facts:
     value, low, high = (told.get(f"reported{end}") for end in ("", "_low", "_high"))
     if not told.get("labels") or value is None or low is None or high is None:
         return []
-    return [("judge alone", f"{value:+.3f} [{low:+.3f}, {high:+.3f}], without the labels")]
+    said = f"{value:+.3f} [{low:+.3f}, {high:+.3f}], without the labels"
+    return [("judge alone", f"{said}; single cases are listed by its grades")]
 
 
 def _spread(item: "Estimate") -> str:

@@ -195,8 +195,9 @@ def _card(made: "Calibration") -> list[str]:
         if (found := made.figures.get(name)) is not None and found.value is not None
     ]
     basis = f"{count(made.n, 'answer')} that most raters agree on, {count(made.raters, 'rater')}"
+    named = f"calibration {short(made.digest)}, no. {made.attempt} on these anchors"
     lines = [
-        f"  {basis}; calibration {short(made.digest)}, until {made.expires[:10]}",
+        f"  {basis}; {named}, until {made.expires[:10]}",
         table(rows, indent="  "),
     ]
     if trivial:

@@ -106,7 +106,11 @@ def _too_few(metric: "MetricPlan", found: "SuitePlan") -> list[str]:
 
 
 def _would_do(cases: int) -> str:
-    return f"it takes {told(cases, 'case')}" if cases > MOST_CASES else f"{cases:,} cases would do"
+    return (
+        f"it takes {told(cases, 'case')}"
+        if cases > MOST_CASES
+        else f"{count(cases, 'case')} would do"
+    )
 
 
 def _searched(cases: int | None) -> int | None:

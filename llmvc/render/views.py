@@ -4,17 +4,17 @@ from typing import TYPE_CHECKING
 
 from llmvc.core import canon
 from llmvc.core.bundle import SECTIONS
-from llmvc.core.diff import ABSENT, Change
+from llmvc.core.canary import percent
 from llmvc.core.digest import short
 from llmvc.core.plural import count
 from llmvc.core.release import Release
 from llmvc.core.version import Version
-from llmvc.render import entry, spellings
+from llmvc.render import canary, changes, entry, migration, spellings
 from llmvc.render.judges import shift_words
 from llmvc.render.text import paint, table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from llmvc.app.appending import Moved
     from llmvc.app.fitting import Fit
@@ -63,17 +63,29 @@ def status(states: "Iterable[BundleState]") -> str:
         if state.problem is not None:
             head = f"{state.name}  cannot be read: {state.problem}"
         rows = [
-            (env.env, short(env.to), f"release {env.seq}, {env.kind}", " ".join(_marks(state, env)))
+            (
+                env.env,
+                short(env.to),
+                f"release {env.seq}, {_kind(env)}",
+                " ".join(_marks(state, env)),
+            )
             for env in state.environments
         ]
         blocks.append("\n".join(filter(None, [head, table(rows, indent="  ")])))
     return "\n".join(blocks)
 
 
+def _kind(env: "EnvironmentState") -> str:
+    share = "" if env.share_ppm is None else f" {percent(env.share_ppm)} of {env.of}"
+    return f"{env.kind}{share}"
+
+
 def _marks(state: "BundleState", env: "EnvironmentState") -> list[str]:
     marks = ["= working tree"] if env.to == state.digest else []
     if not env.proven:
         marks.append("UNPROVEN")
+    if env.void:
+        marks.append(f"VOID: {env.void}")
     if env.behind:
         marks.append("BEHIND the remote: llmvc fetch")
     return marks
@@ -94,18 +106,13 @@ def log(found: "Log", *, colored: bool) -> str:
 def _release_row(item: Release, *, colored: bool, shift: str | None = None) -> tuple[str, ...]:
     notes = [] if item.proven else [paint("UNPROVEN", "inconclusive", colored=colored)]
     if item.report is not None:
-        notes.append(_evidence(item))
+        notes.append(canary.evidence(item))
     if shift is not None:
         notes.append(shift)
     if item.reason:
         notes.append(f'"{item.reason}"')
     move = f"{short(item.from_)} -> {short(item.to)}"
-    return str(item.seq), item.kind, move, item.time, item.actor, "  ".join(notes)
-
-
-def _evidence(item: Release) -> str:
-    """Names what a release rests on; a judge has no suite, and its calibration for a report."""
-    return f"{'report' if item.suite else 'calibration'} {short(item.report)}"
+    return str(item.seq), canary.kind(item), move, item.time, item.actor, "  ".join(notes)
 
 
 def _version_row(item: Version, envs: tuple[str, ...]) -> tuple[str, ...]:
@@ -121,9 +128,11 @@ def moved(done: "Moved", *, dry_run: bool) -> str:
     where = f"{item.bundle}/{item.env}"
     if not done.written and not dry_run:
         return f"{where}  {short(item.to)}  served already, nothing to do"
-    lines = [f"{where}  {short(item.from_)} -> {short(item.to)}  release {item.seq}, {item.kind}"]
+    lines = [
+        f"{where}  {short(item.from_)} -> {short(item.to)}  release {item.seq}, {canary.kind(item)}"
+    ]
     if item.report is not None:
-        lines.append(f"  evidence  {_evidence(item)}")
+        lines.append(f"  evidence  {canary.evidence(item)}")
     if not item.proven:
         lines.append("  UNPROVEN  no passing evidence stands behind this version")
     lines += [f"  {note}" for note in (done.suite_note, done.pushed) if note]
@@ -165,7 +174,7 @@ def reasons(report: "Report", judged: "Verdict") -> str:
             for name, value in (("var_case", found.var_case), ("var_run", found.var_run))
             if value is not None
         ]
-        facts = ", ".join((f"{found.n} cases, {found.n_changed} differ", *spread))
+        facts = ", ".join((count(found.n, "case"), f"{found.n_changed} differ", *spread))
         lines.append(f"{item.metric}: {item.reason}\n  {found.method}; {facts}")
     return "\n".join(lines)
 
@@ -251,7 +260,7 @@ def diff(found: "Diff", *, colored: bool) -> str:
         if change.section != section:
             section = change.section
             lines.append(f"{section}")
-        lines += _change(change, found.texts, colored=colored)
+        lines += changes.told(change, found.texts, colored=colored)
     return "\n".join(lines)
 
 
@@ -259,55 +268,6 @@ def _named(one: "Resolved") -> str:
     """Returns a version's label with its digest, unless the label is the digest already."""
     digest = short(one.bundle.digest)
     return one.label if one.label.endswith(digest) else f"{one.label} {digest}"
-
-
-def _change(change: Change, texts: "Mapping[str, str]", *, colored: bool) -> list[str]:
-    sides = (change.old, change.new)
-    old, new = (texts.get(side, side) if isinstance(side, str) else side for side in sides)
-    if (
-        isinstance(old, str)
-        and isinstance(new, str)
-        and ("\n" in old or "\n" in new or len(old) > 60)
-    ):
-        return [f"  {change.where}", *_text_diff(old, new, colored=colored)]
-    lines = [f"  {change.where}"]
-    if isinstance(old, list) and isinstance(new, list):
-        return lines + _list_diff(old, new, colored=colored)
-    if old is not ABSENT:
-        lines.append(paint(f"    - {_json(old)}", "removed", colored=colored))
-    if new is not ABSENT:
-        lines.append(paint(f"    + {_json(new)}", "added", colored=colored))
-    return lines
-
-
-def _text_diff(old: str, new: str, *, colored: bool) -> list[str]:
-    from difflib import unified_diff  # noqa: PLC0415 (only diffs need it)
-
-    before, after = old.split("\n"), new.split("\n")
-    lines: list[str] = []
-    for line in list(unified_diff(before, after, lineterm="", n=1))[2:]:
-        color = {"-": "removed", "+": "added"}.get(line[:1], "dim")
-        lines.append(paint(f"    {line}", color, colored=colored))
-    return lines
-
-
-def _list_diff(old: list[canon.Json], new: list[canon.Json], *, colored: bool) -> list[str]:
-    """Shows which items of a list came and went; those that stayed are counted."""
-    from difflib import SequenceMatcher  # noqa: PLC0415 (only diffs need it)
-
-    before, after = [_json(item) for item in old], [_json(item) for item in new]
-    lines: list[str] = []
-    for move, a, b, c, d in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
-        if move == "equal":
-            lines.append(paint(f"      {b - a} the same", "dim", colored=colored))
-            continue
-        lines += [paint(f"    - {item}", "removed", colored=colored) for item in before[a:b]]
-        lines += [paint(f"    + {item}", "added", colored=colored) for item in after[c:d]]
-    return lines
-
-
-def _json(value: object) -> str:
-    return canon.encode(value).decode("utf-8")  # type: ignore[arg-type]  # ABSENT was handled
 
 
 def shown(found: "Shown") -> str:
@@ -323,6 +283,8 @@ def shown(found: "Shown") -> str:
     item = found.resolved.release
     if item is not None:
         lines.append("  ".join(_release_row(item, colored=False)))
+    if found.migration is not None:
+        lines += ["\n[migration]", migration.record_text(found.migration)]
     for name in SECTIONS:
         members = found.resolved.bundle.section(name)
         if members:

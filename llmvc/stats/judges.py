@@ -6,28 +6,24 @@
   among the labelled cases never look like certainty.
 - Below 100 labels the correction is not trusted: the human labels alone are tested.
 - Anchors are frozen answers judged again; a judge that scores them otherwise has drifted. Verdicts
-  that flip tell that sooner than the mean score: flips in both directions do not cancel out.
+  that flip tell that sooner than the mean score: flips in both directions do not cancel out, and
+  where many go one way they are many all the same.
 - Judges that err together are worth fewer votes than there are judges.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import copysign, inf, log, log1p, sqrt
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 
 from llmvc.stats.paired import Sample, ScoreTest, el_score, evaluate, unusable
 from llmvc.stats.roots import crossing
 from llmvc.stats.samples import LEAST_CASES, FloatArray
-from llmvc.stats.special import student_quantile
 
 LEAST_LABELS: Final = 100
 """Labelled cases from which on the judge's scores are used besides."""
-LEAST_ANCHORS: Final = 60
-SAME_WITHIN: Final = 0.05
-SAME_ALPHA: Final = 0.05
-DRIFT_ALPHA: Final = 0.01
 FLIP_ALPHA: Final = 0.05
 LEAST_NOISE: Final = 0.02
 """No judge is taken to be steadier than this: few repeats cannot show it."""
@@ -49,27 +45,6 @@ class Corrected:
     test: ScoreTest
     judged: float | None = None
     weight: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Drift:
-    """Whether a judge still scores the anchors as it did.
-
-    Attributes:
-        state: "equivalent": the mean change is within 0.05; "drift": it is not 0; else "unknown".
-        n: how many anchors were judged.
-        estimate: mean change, new minus reference; None where `reason` says why.
-        low: lower bound of it at the level of `state`.
-        high: upper bound.
-        reason: why nothing can be said; None if something can.
-    """
-
-    state: Literal["equivalent", "drift", "unknown"]
-    n: int
-    estimate: float | None = None
-    low: float | None = None
-    high: float | None = None
-    reason: str | None = None
 
 
 def corrected(
@@ -113,32 +88,6 @@ def corrected(
         variance=weight * weight * float(others.var(ddof=1)) / len(others),
     )
     return Corrected(evaluate(evidence, margin=margin, alpha=alpha), mean, weight)
-
-
-def drift(reference: FloatArray, new: FloatArray) -> Drift:
-    """Compares a judge's verdicts on the anchors with those of its reference run.
-
-    A judge that has not changed is said to have drifted in at most 2% of the checks.
-
-    Args:
-        reference: verdicts of the reference run, shape (anchors,), in [0, 1].
-        new: verdicts on the same anchors now.
-    """
-    change = new - reference
-    n = len(change)
-    if n < LEAST_ANCHORS:
-        few = f"{n} anchors are too few: at least {LEAST_ANCHORS} are needed"
-        return Drift("unknown", n, reason=few)
-    if reason := unusable(change, -1.0, 1.0):
-        return Drift("unknown", n, reason=reason)
-    sample = Sample.of(change)
-    strict = student_quantile(1.0 - DRIFT_ALPHA, n - 1)
-    usual = student_quantile(1.0 - SAME_ALPHA, n - 1)
-    if sample.guarded(-SAME_WITHIN) > usual and sample.guarded(SAME_WITHIN) < -usual:
-        return Drift("equivalent", n, sample.mean, *sample.interval(usual))
-    if abs(sample.guarded(0.0)) > strict:
-        return Drift("drift", n, sample.mean, *sample.interval(strict))
-    return Drift("unknown", n, sample.mean, *sample.interval(usual))
 
 
 @dataclass(frozen=True, slots=True)

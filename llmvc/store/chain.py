@@ -5,26 +5,36 @@
 - Whatever is read is hashed and must be what the release says.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from llmvc.core import canary as canaries
 from llmvc.core import digest
 from llmvc.core import release as rules
 from llmvc.core.bundle import Bundle, Parts, parts
 from llmvc.core.digest import Digest
-from llmvc.core.judging import Calibration
 from llmvc.core.names import env_ref
+from llmvc.core.policy import Policy
 from llmvc.core.release import Release
 from llmvc.errors import FormatError, IntegrityError, StoreError
 from llmvc.store.backend import Backend
+from llmvc.store.content import analysed, carried, governed, vouched
 from llmvc.store.refs import Change
 
 RECORD: Final = "release.json"
 REPORT: Final = "report.json"
 CALIBRATION: Final = "calibration.json"
 """The evidence of a judge's release, in the place of suite and report."""
+MIGRATION: Final = "migration.json"
+"""What a release to another model says of it, beside its report; no record names it."""
+_SAYS: Final[Mapping[str, Callable[[Release, bytes], str | None]]] = {
+    "policy.json": governed,
+    REPORT: analysed,
+    CALIBRATION: vouched,
+    MIGRATION: carried,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,18 +132,36 @@ class EnvChain:
             if self.blob(name, end) is None:
                 raise IntegrityError(f"{self.ref} release {end.release.seq} lacks its {name}")
         self.parts(end)
-        calibration = self.blob(CALIBRATION, end)
-        wrong = calibration and vouched(end.release, calibration)
-        if wrong:
-            raise IntegrityError(f"{self.ref} release {end.release.seq}: {wrong}")
+        policy = self.policy(end)
+        if policy.safe is not None and self.blob(object_name(policy.safe), end) is None:
+            raise IntegrityError(f"{self.ref} release {end.release.seq} lacks its safe version")
+        for name in _SAYS:
+            data = self.blob(name, end)
+            what = data and wrong(end.release, name, data)
+            if what:
+                raise IntegrityError(f"{self.ref} release {end.release.seq}: {what}")
         return found
+
+    def policy(self, tip: Tip) -> Policy:
+        """Returns the policy that a release was made under.
+
+        Raises:
+            IntegrityError: the ref does not hold it.
+        """
+        data = self.blob("policy.json", tip)
+        if data is None:
+            raise IntegrityError(f"{self.ref} release {tip.release.seq} holds no policy.json")
+        try:
+            return Policy.from_bytes(data)
+        except FormatError as err:
+            raise IntegrityError(f"{self.ref} release {tip.release.seq}: {err}") from err
 
     def blob(self, name: str, at: Tip | None = None) -> bytes | None:
         """Returns a file of the newest release's tree; None if it has none of that name.
 
         Args:
             name: `release.json`, `bundle.json`, `policy.json`, `suite.json`, `report.json`,
-                `calibration.json` or `o/` and 64 hex characters.
+                `calibration.json`, `migration.json` or `o/` and 64 hex characters.
             at: the release to look into instead of the newest.
 
         Raises:
@@ -165,7 +193,7 @@ class EnvChain:
 
         try:
             bundle = Bundle.from_bytes(read("bundle.json"))
-            return parts(bundle, lambda of: read(f"o/{digest.hex_of(of)}"))
+            return parts(bundle, lambda of: read(object_name(of)))
         except FormatError as err:
             raise IntegrityError(f"{self.ref} release {tip.release.seq}: {err}") from err
 
@@ -216,10 +244,15 @@ class EnvChain:
         follows = (parent.seq + 1, parent.digest, parent.to) if parent else (1, None, None)
         if (release.seq, release.previous, release.from_) != follows:
             raise IntegrityError(f"{self.ref}: release {release.seq} does not follow its parent")
-        for name in {*files_of(release), *blobs}:
+        for name in {*files_of(release), *blobs} - {MIGRATION}:
             right = named(release, name)
             if right is None or name not in blobs or digest.of_bytes(blobs[name]) != right:
                 raise IntegrityError(f"{self.ref}: {name} is not what release {release.seq} names")
+        known = [name for name in ("policy.json", REPORT, MIGRATION) if name in blobs]
+        said = (wrong(release, name, blobs[name]) for name in known)
+        what = canaries.mistake(release, parent) or next(filter(None, said), None)
+        if what:
+            raise IntegrityError(f"{self.ref} release {release.seq}: {what}")
 
     def _own(self, data: bytes) -> Release:
         try:
@@ -292,15 +325,18 @@ def evidence_of(release: Release) -> str:
     return REPORT if release.suite else CALIBRATION
 
 
-def vouched(release: Release, data: bytes) -> str | None:
-    """Returns what is wrong with the calibration that a judge's release rests on."""
+def wrong(release: Release, name: str, data: bytes) -> str | None:
+    """Returns what is wrong with what a file of a release says; None if nothing is."""
+    check = _SAYS.get(name)
     try:
-        found = Calibration.from_bytes(data)
+        return check(release, data) if check else None
     except FormatError as err:
-        return str(err)
-    if found.judge != release.to or not found.admitted:
-        return "the calibration does not admit the judge that is released"
-    return None
+        return f"its {name}: {err}"
+
+
+def object_name(of: Digest) -> str:
+    """Returns the file of a release's tree that holds an object beside its bundle."""
+    return f"o/{digest.hex_of(of)}"
 
 
 def named(release: Release, name: str) -> Digest | None:

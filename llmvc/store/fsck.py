@@ -14,19 +14,20 @@ from typing import Final
 from llmvc.core import canon, digest
 from llmvc.core.bundle import Bundle
 from llmvc.core.names import ENV_PREFIX, STORE_REF, env_of
-from llmvc.core.release import MEASURED, Release, kind_of_promotion
+from llmvc.core.release import MEASURED, SUITED, Release, kind_of_promotion
 from llmvc.core.report import Report
 from llmvc.errors import FormatError, IntegrityError, LlmvcError
 from llmvc.store.chain import (
-    CALIBRATION,
+    MIGRATION,
     RECORD,
     REPORT,
     EnvChain,
     Tip,
     files_of,
     named,
+    object_name,
     trailers,
-    vouched,
+    wrong,
 )
 from llmvc.store.git import reason
 from llmvc.store.reader import Object
@@ -176,7 +177,9 @@ def _chain(repo: Repository, chain: EnvChain) -> Iterator[Problem]:
                 yield Problem(f"{chain.ref}:{name}", f"release {release.seq}: {what}", _HINT)
     for before, tip in zip((None, *tips), tips, strict=False):
         near = {tip.release.seq, before.release.seq if before else 0}
-        what = None if near & broken else _moved(repo, chain, before, tip)
+        if near & broken:
+            continue
+        what = _moved(repo, chain, before, tip) or _beside(repo, chain, before, tip)
         if what:
             yield Problem(chain.ref, f"release {tip.release.seq}: {what}", _HINT)
 
@@ -193,6 +196,9 @@ def _moved(repo: Repository, chain: EnvChain, before: Tip | None, tip: Tip) -> s
     except (IntegrityError, FormatError) as err:
         return str(err)
     old, new = bundles
+    safe = chain.policy(tip).safe
+    if safe is not None and chain.blob(object_name(safe), tip) is None:
+        return "lacks the safe version of its policy"
     if release.kind in MEASURED and new and release.kind != kind_of_promotion(old, new):
         return f"is a {kind_of_promotion(old, new)}, its record says {release.kind}"
     if release.kind in MEASURED and new and (new.kind == "judge") != (release.suite is None):
@@ -205,32 +211,52 @@ def _moved(repo: Repository, chain: EnvChain, before: Tip | None, tip: Tip) -> s
         return f"its time {release.time!r} is no time"
     commit = repo.backend.reader.get(tip.oid)
     lines = commit.data.decode("utf-8", "replace").splitlines() if commit else []
-    wrong = [line for line in trailers(release) if line not in lines]
-    return f"its commit does not say {wrong[0]!r}" if wrong else None
+    unsaid = [line for line in trailers(release) if line not in lines]
+    return f"its commit does not say {unsaid[0]!r}" if unsaid else None
+
+
+def _beside(repo: Repository, chain: EnvChain, before: Tip | None, tip: Tip) -> str | None:
+    """Returns what is wrong with a canary's release by the chain that it stands beside.
+
+    What that chain does not hold here is not known, and nothing is wrong with it.
+    """
+    canary = tip.release.canary or (before.release.canary if before else None)
+    if canary is None or tip.release.kind not in ("start", "abort"):
+        return None
+    others = repo.chain(chain.bundle, canary.of).releases()
+    served = next((item for item in others if item.digest == canary.baseline), None)
+    if served is None:
+        return None
+    if tip.release.kind == "abort":
+        right = (tip.release.to, tip.release.proven) == (served.to, served.proven)
+        return None if right else "the abort goes back to something else than the baseline"
+    report = Report.from_bytes(chain.blob(REPORT, tip) or b"")
+    return None if report.baseline == served.to else "the report is about another baseline"
 
 
 def _released(release: Release, name: str, data: bytes) -> str | None:
     """Returns what is wrong with a file of a release."""
     try:
         right = named(release, name)
-        if right is None and name != RECORD:
+        if right is None and name not in (RECORD, MIGRATION):
             return "the release does not name this file"
         own = digest.of_bytes(data)
         if own != (right or own):
             return f"holds {own}, its record says {right}"
         if not canonical(data):
             return "is not in canonical form"
-        if name == CALIBRATION:
-            return vouched(release, data)
-        return _asked(release, Report.from_bytes(data)) if name == REPORT else None
+        asks = name == REPORT and release.kind in SUITED
+        return _asked(release, Report.from_bytes(data)) if asks else wrong(release, name, data)
     except FormatError as err:
         return str(err)
 
 
 def _asked(release: Release, report: Report) -> str | None:
     """Returns what is wrong with what a release's report is about."""
+    # A canary's baseline is served by another environment; `_beside` looks there.
+    baseline = report.baseline if release.kind == "start" else release.from_
     question = (report.candidate, report.baseline, report.suite)
-    if question != (release.to, release.from_, release.suite):
+    if question != (release.to, baseline, release.suite):
         return "the report answers another question than this release asks"
     return None
 

@@ -1,6 +1,4 @@
-"""Moves of an environment: promote, adopt, rollback, override, migrate and ship."""
-
-import json
+"""Moves of an environment: promote, adopt, rollback, override and ship."""
 
 import pytest
 
@@ -62,14 +60,6 @@ def test_a_dry_run_of_rollback_and_of_the_first_release_writes_nothing(ready, cl
     first = cli.json("promote", "staging", "--adopt", "--reason", "runs there", "--dry-run")
     assert (first["written"], first["release"]["kind"]) == (False, "adopt")
     assert ready.state() == before
-
-
-def test_a_dry_run_of_migrate_leaves_the_manifest_as_it_was(repo, cli):
-    before = repo.state()
-    done = cli("migrate", "--model", "fake/fake-2", "--promote", "prod", "--dry-run")
-    assert cli.digest("support@prod")[:15] in done.out
-    assert cli.json("migrate", "--model", "fake/fake-2", "--dry-run")["moved"] is None
-    assert repo.state() == before
 
 
 def test_the_first_release_may_be_adopted_with_a_reason(started, cli):
@@ -180,37 +170,6 @@ def test_override_serves_without_evidence_and_says_so(repo, cli):
     done = cli("override", "support", "prod", "--reason", "provider shut the old model down")
     assert "UNPROVEN" in done.out
     assert "provider shut the old model down" in cli("log", "@prod").out
-
-
-def test_a_migration_changes_the_model_lines_alone_and_carries_its_report(repo, cli):
-    done = cli.json("migrate", "--model", "fake/fake-2", "--promote", "prod", "--reason", "cheaper")
-    text = (repo.root / "prompts/support/bundle.yaml").read_text()
-    assert "# A manifest as people write it: with comments." in text
-    assert "provider: fake  # answers from fake.py" in text
-    assert "id: fake-2" in text
-    assert done["moved"]["release"]["kind"] == "migrate"
-    assert done["moved"]["release"]["report"] == done["measured"]["report"]["digest"]
-    stored = json.loads(repo.git("cat-file", "blob", "refs/llmvc/env/support/prod:report.json"))
-    assert stored["candidate"] == cli.digest("support@prod")
-    assert cli.digest() == cli.digest("support@prod")
-
-
-def test_a_migration_that_fails_leaves_the_environment_alone(repo, cli):
-    served = cli.digest("support@prod")
-    fake = repo.root / "fake.py"
-    fake.write_text(
-        fake.read_text().replace("wrong = ", 'wrong = request["model"]["id"] == "bad" or ')
-    )
-    assert "verdict: fail" in cli("migrate", "--model", "fake/bad", "--promote", "prod", code=1).out
-    assert cli.digest("support@prod") == served
-
-
-def test_a_migration_refuses_uncommitted_edits_and_odd_models(repo, cli):
-    assert "PROVIDER/ID" in cli("migrate", "--model", "gpt", code=2).err
-    repo.prompt("An edit.")
-    before = repo.state()
-    assert "not committed" in cli("migrate", "--model", "fake/fake-2", code=4).err
-    assert repo.state() == before
 
 
 def test_ship_stops_where_it_does_not_pass_and_goes_on_where_it_stopped(

@@ -50,10 +50,38 @@ def test_data_goes_to_stdout_and_talk_to_stderr(repo, cli):
     repo.prompt("Say the number again.")
     done = cli("eval")
     assert "verdict: pass" in done.out
-    assert "24 cases x 1 runs" in done.err
-    assert "24 cases x 1 runs" not in done.out
+    assert "24 cases x 1 run:" in done.err
+    assert "24 cases x 1 run:" not in done.out
     assert cli("-q", "eval").err == ""
     assert cli("-q", "status").out == cli("status").out
+
+
+def test_a_cost_that_nobody_knows_is_never_shown_as_nothing(started, cli):
+    config = started.root / ".llmvc/config.yaml"
+    config.write_text(config.read_text().replace(", self_hosted: true", ""))
+    told = cli("eval", "--allow-unpriced").err
+    assert "24 new calls, 0 reused, of unknown cost" in told
+    assert "24 calls, 0 reused, of unknown cost" in told
+
+
+def test_an_eval_that_stops_says_what_it_made_and_spent(started, cli):
+    fake = (started.root / "fake.py").read_text()
+    costly = '"output_tokens": 1, "cost_usd": 0.01'
+    started.write("fake.py", fake.replace('"output_tokens": 1', costly))
+    config = (started.root / ".llmvc/config.yaml").read_text()
+    started.write(".llmvc/config.yaml", config.replace(", self_hosted: true", ""))
+    told = cli("eval", "--max-usd", "0.01", "--concurrency", "1", code=4).err
+    assert "are spent; 1 call made and kept, $0.0100 spent" in told
+
+
+def test_a_shard_of_unknown_cost_says_so(started, cli):
+    config = started.root / ".llmvc/config.yaml"
+    config.write_text(config.read_text().replace(", self_hosted: true", ""))
+    part = ("eval", "--allow-unpriced", "--shard", "1/1", "--out", "one.jsonl")
+    assert "shard 1/1: 24 calls, 0 reused, of unknown cost" in cli(*part).out
+    assert "shard 1/1: 0 calls, 24 reused, $0.0000" in cli(*part).out
+    (started.root / ".git/llmvc").rename(started.root / ".git/gone")
+    assert cli.json(*part)["cost_usd"] is None
 
 
 def test_colour_follows_the_flag_and_json_is_never_coloured(repo, cli, monkeypatch):

@@ -169,6 +169,14 @@ def test_a_damaged_shard_is_named_and_nothing_of_it_is_taken(shards, cli, spoil,
     assert "80 new calls, 0 reused" in cli("eval", "--dry-run").err
 
 
+def test_a_dry_run_of_a_shard_names_no_file(place, cli, tmp_path):
+    place()
+    done = cli("eval", "--shard", "1/2", "--out", str(tmp_path / "s.jsonl"), "--dry-run")
+    assert done.out == ""
+    assert "dry run: nothing was called" in done.err
+    assert not (tmp_path / "s.jsonl").exists()
+
+
 def test_a_missing_shard_is_named(shards, cli):
     told = cli("eval", "merge", str(shards[0]), str(shards[2]), code=4).err
     assert "missing: shard 2/3" in told
@@ -181,6 +189,14 @@ def test_shards_of_a_dataset_that_changed_in_between_are_refused(shards, cli, st
     other = changed.replace(first["plans"][question].encode(), b"b3:" + b"0" * 64)
     shards[2].write_bytes(other)
     assert "a shard of another plan" in cli("eval", "merge", *map(str, shards), code=4).err
+
+
+def test_shards_of_two_cuts_are_told_apart_from_two_datasets(shards, cli, tmp_path):
+    other = tmp_path / "quarter.jsonl"
+    cli("eval", "--shard", "2/4", "--out", str(other))
+    told = cli("eval", "merge", str(shards[0]), str(other), code=4).err
+    assert "quarter.jsonl is a shard of another cut: 2/4 beside 1/3" in told
+    assert "dataset" not in told
 
 
 def test_shards_of_a_suite_that_is_not_here_are_refused_and_their_runs_kept(shards, cli):
@@ -201,11 +217,20 @@ def test_shards_of_a_suite_that_is_not_here_are_refused_and_their_runs_kept(shar
         (("--out", "x.jsonl"), "--out goes with --shard"),
         (("support", "x.jsonl"), "unexpected x.jsonl"),
         (("--on", "spark"), "--on spark is no cluster"),
+        (("--on", "dask://host"), "--on dask://host is no cluster"),
+        (("--on", ""), "--on  is no cluster"),
     ],
 )
 def test_what_cannot_be_asked_for_is_said(place, cli, given, said):
     place()
-    assert said in cli("eval", *given, code=None).err
+    assert said in cli("eval", *given, code=2).err
+
+
+def test_a_cluster_that_is_none_is_refused_where_stored_evidence_answers_too(place, cli):
+    place()
+    cli("eval")
+    assert "--on spark is no cluster" in cli("eval", "--on", "spark", code=2).err
+    assert "stored evidence" in cli("eval", "--on", "dask").err
 
 
 @pytest.mark.parametrize("more", [(), ("--shard", "1/1", "--out", "shard.jsonl")])
@@ -259,7 +284,22 @@ def test_a_failed_run_of_a_shard_is_not_put_among_the_finished_ones(place, cli, 
     ]
     assert kept
     assert len(kept) < CALLS
-    assert all(line["output"] is not None for line in kept)
+    assert all(line["entry"]["output"] is not None for line in kept)
+
+
+@pytest.mark.parametrize("more", [(), ("--shard", "1/1", "--out", "shard.jsonl")])
+def test_a_run_that_was_changed_in_the_cache_is_called_again_with_a_word(place, cli, more):
+    alone = place()
+    cli("eval")
+    wanted = report(alone)
+    repo = place()
+    cli("eval", "--shard", "1/1", "--out", "first.jsonl")
+    for ledger in (repo.root / ".git/llmvc/runs").glob("*.jsonl"):
+        ledger.write_bytes(ledger.read_bytes().replace(b'"output":"1"', b'"output":"91"'))
+    told = cli("eval", *more)
+    assert "run cache: 1 damaged line passed over; what is missing is called again" in told.err
+    assert ": 1 call, 79 reused" in told.out + told.err
+    assert report(repo) == (wanted if not more else [])
 
 
 def test_a_shared_cache_pays_for_a_call_once(place, cli, tmp_path):

@@ -1,7 +1,8 @@
 """`llmvc eval`."""
 
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -10,11 +11,14 @@ from llmvc.cli import options
 from llmvc.cli.measured import exit_code, show
 from llmvc.cli.output import Output, current
 from llmvc.cli.progress import bar
+from llmvc.core.plural import count
 from llmvc.errors import ProviderError, UsageError
 
 if TYPE_CHECKING:
     from llmvc.app.sharding import Sharded
     from llmvc.evals.budget import CallEstimate
+
+_CLUSTER: Final = re.compile(r"dask(://[^/\s]+:[0-9]{1,5})?")
 
 
 @click.command("eval")
@@ -45,6 +49,7 @@ def command(
     env: str | None,
     shard: str | None,
     out: Path | None,
+    on: str | None,
     actor: str | None,
     as_json: bool,
     **given: object,
@@ -63,10 +68,12 @@ def command(
         raise UsageError(f"unexpected {files[0]}", hint="for one: llmvc eval merge shard-*.jsonl")
     if out is not None and shard is None:
         raise UsageError("--out goes with --shard", hint="for one: --shard 1/4 --out shard-1.jsonl")
+    if on is not None and not _CLUSTER.fullmatch(on):
+        raise UsageError(f"--on {on} is no cluster", hint="dask, or dask://HOST:PORT")
     shown, ws = current(), options.workspace(actor)
     if revision == "merge" and not files and "merge" not in ws.manifests:
         raise UsageError("merge which shards?", hint="for one: llmvc eval merge shard-*.jsonl")
-    choices = job.Choices(shard=_part(shard), **given)  # type: ignore[arg-type]  # click checked each value's type
+    choices = job.Choices(shard=_part(shard), on=on, **given)  # type: ignore[arg-type]  # click checked each value's type
 
     def tell(what: job.Comparison, expected: "CallEstimate") -> None:
         shown.talk(measuring.announce(what, expected, choices.shard))
@@ -78,7 +85,7 @@ def command(
             part = measure_shard(
                 ws, revision, env=env, choices=choices, out=out, on_estimate=tell, progress=progress
             )
-            return _show_shard(shown, part, as_json=as_json)
+            return _show_shard(shown, part, dry_run=choices.dry_run, as_json=as_json)
         if files:
             from llmvc.app.sharding import merge  # noqa: PLC0415
 
@@ -100,23 +107,22 @@ def _part(text: str | None) -> tuple[int, int] | None:
     return parse(text)
 
 
-def _show_shard(out: Output, part: "Sharded", *, as_json: bool) -> int:
+def _show_shard(out: Output, part: "Sharded", *, dry_run: bool, as_json: bool) -> int:
     """Prints what a shard led to; exit 4 if calls have to be made again."""
     if as_json:
         members = {name: getattr(part, name) for name in part.__slots__ if name != "note"}
         out.json("eval-shard/1", {**members, "path": str(part.path)})
-    else:
-        spent = f"${part.cost_usd:.4f}" + (
-            f" + ${part.judge_usd:.4f} judges" * bool(part.judge_usd)
-        )
+    elif not dry_run:
+        spent = "of unknown cost" if part.cost_usd is None else f"${part.cost_usd:.4f}"
+        spent += f" + ${part.judge_usd:.4f} judges" * bool(part.judge_usd)
         out.data(
-            f"shard {part.at}/{part.of}: {part.called} calls, {part.reused} reused, {spent}\n"
-            f"{part.path}"
+            f"shard {part.at}/{part.of}: {count(part.called, 'call')}, {part.reused} reused, "
+            f"{spent}\n{part.path}"
         )
-    out.talk(part.note)
+    out.talk("dry run: nothing was called" if dry_run else part.note)
     if part.failed:
         raise ProviderError(
-            f"{part.failed} calls of shard {part.at}/{part.of} failed",
+            f"{count(part.failed, 'call')} of shard {part.at}/{part.of} failed",
             hint="run it again: it makes only these",
         )
     return 0

@@ -3,24 +3,15 @@
 import click
 
 from llmvc.app import releasing
-from llmvc.cli import options
+from llmvc.cli import beyond, options
 from llmvc.cli.moved import show
 from llmvc.errors import UsageError
 
 
 @click.command("promote")
 @click.argument("where", metavar="[REV] ENV", nargs=-1)
-@click.option("--suite", metavar="FILE", help="The suite file, if the bundle has several.")
-@click.option("--accept-suite", metavar="DIGEST", help="Let this suite replace the one in force.")
-@click.option("--accept-inconclusive", is_flag=True, help="Release UNPROVEN; needs --reason.")
-@click.option(
-    "--clear-severe",
-    metavar="CASE,…",
-    help="Cases whose severe failure was looked at and is accepted; needs --reason.",
-)
-@click.option("--again", is_flag=True, help="Serve a version that was rolled back; needs --reason.")
+@beyond.options
 @click.option("--adopt", is_flag=True, help="Record what runs already, unmeasured; needs --reason.")
-@options.reason
 @options.dry_run
 @options.actor
 @options.as_json
@@ -28,15 +19,12 @@ def command(
     *,
     where: tuple[str, ...],
     suite: str | None,
-    accept_suite: str | None,
-    accept_inconclusive: bool,
-    clear_severe: str | None,
-    again: bool,
     adopt: bool,
     reason: str | None,
     dry_run: bool,
     actor: str | None,
     as_json: bool,
+    **taken: object,
 ) -> None:
     """Lets ENV serve the committed version REV, if stored evidence says pass.
 
@@ -55,11 +43,7 @@ def command(
             raise UsageError("--adopt needs a reason", hint="--reason '…'")
         moved = releasing.adopt(ws, wanted, env, reason=reason, dry_run=dry_run)
     else:
-        listed = (clear_severe or "").split(",")
-        cleared = frozenset(case.strip() for case in listed if case.strip())
-        exceptions = releasing.Exceptions(
-            reason, accept_suite, accept_inconclusive, again, clear_severe=cleared
-        )
+        exceptions = beyond.read(reason=reason, **taken)
         moved = releasing.promote(
             ws, wanted, env, suite=suite, exceptions=exceptions, dry_run=dry_run
         )

@@ -2,6 +2,7 @@
 
 import click
 
+from llmvc.app import serving
 from llmvc.cli import options
 from llmvc.cli.output import current
 from llmvc.render import asjson, views
@@ -20,8 +21,10 @@ def command(*, remote: str | None, as_json: bool) -> int:
     \b
     Example: llmvc push
     """  # noqa: D301
-    done = sync.push(options.workspace().repo, remote)
+    ws = options.workspace()
+    done = sync.push(ws.repo, remote)
     out = current()
+    out.talk(serving.publish(ws))
     if as_json:
         out.json("push/1", asjson.plain_object(done))
     else:

@@ -54,6 +54,33 @@ class Asked:
     seed: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What grading takes, if every new reply is in form.
+
+    Attributes:
+        calls: that are to be made.
+        to_come: how many of them are about outputs that are not there yet: so many at most, for
+            equal outputs are judged once, and failed ones not at all.
+        kept: replies that are there already.
+        usd: about what the calls cost; None if that is not known.
+    """
+
+    calls: int = 0
+    to_come: int = 0
+    kept: int = 0
+    usd: float | None = 0.0
+
+    def __add__(self, other: "Forecast") -> "Forecast":
+        """Returns what both take."""
+        return Forecast(
+            self.calls + other.calls,
+            self.to_come + other.to_come,
+            self.kept + other.kept,
+            total((self.usd, other.usd)),
+        )
+
+
 class Calls:
     """What asks a judge.
 
@@ -140,7 +167,7 @@ class Calls:
             StoppedError: the call may not be made; `stopped` says why.
             ProviderError: no call can succeed.
         """
-        kept = self._kept(asked.key)
+        kept = self.kept(asked.key)
         if kept is not None:
             return kept
         one = self._one(asked.about, request())
@@ -163,13 +190,7 @@ class Calls:
             raise CallFailedError(answer.error)
         return answer
 
-    def _one(self, about: str, request: Mapping[str, canon.Json]) -> ArmCase:
-        return ArmCase(self._arm, Case(about, {}), request, digest.of_value(request), ())
-
-    def _expected(self, one: ArmCase) -> float | None:
-        return self._money.expected(one, {self._arm.name: None})
-
-    def _kept(self, key: Digest) -> Answer | None:
+    def kept(self, key: Digest) -> Answer | None:
         """Returns the reply that is kept under a key, if it still counts."""
         entry = self._ledger.find(key)
         if entry is None or key in self._made:
@@ -177,6 +198,12 @@ class Calls:
         time = entry.answer.time
         old = self._oldest and (time is None or datetime.fromisoformat(time) < self._oldest)
         return None if self._fresh or old else entry.answer
+
+    def _one(self, about: str, request: Mapping[str, canon.Json]) -> ArmCase:
+        return ArmCase(self._arm, Case(about, {}), request, digest.of_value(request), ())
+
+    def _expected(self, one: ArmCase) -> float | None:
+        return self._money.expected(one, {self._arm.name: None})
 
     def _check(self, answer: Answer) -> None:
         """Ends the grading if somebody else answers, or nobody does.

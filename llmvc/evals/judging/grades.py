@@ -1,7 +1,7 @@
 """What a judge is asked about, and what it said: an item and its grade."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from llmvc.core import canon, digest
@@ -50,6 +50,7 @@ class Grade:
         usd: what its votes cost, whenever they were made; None if that is not known.
         identities: (model, fingerprint) that answered.
         calls: how many replies its votes took, whenever they were made.
+        asked: how many of them were made now.
     """
 
     score: float | None
@@ -60,3 +61,4 @@ class Grade:
     usd: float | None = None
     identities: frozenset[Identity] = frozenset()
     calls: int = 0
+    asked: int = field(default=0, compare=False)

@@ -11,6 +11,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from llmvc.core import canon, digest
@@ -19,9 +20,12 @@ from llmvc.core.metric import Scorer
 from llmvc.core.suite import Case, Suite
 from llmvc.errors import ConfigError, FormatError
 from llmvc.evals.budget import BYTES_PER_TOKEN, GUESSED_OUTPUT, Budget, Limits
-from llmvc.evals.judging.calls import total
-from llmvc.evals.judging.judge import Grade, Grader, Item, Judge
+from llmvc.evals.judging.calls import Forecast, total
+from llmvc.evals.judging.grader import Grader
+from llmvc.evals.judging.grades import Grade, Item
+from llmvc.evals.judging.judge import Judge
 from llmvc.evals.prices import Prices
+from llmvc.evals.progress import Votes
 from llmvc.evals.providers.base import Answer
 from llmvc.evals.runs import RunCache
 
@@ -100,6 +104,7 @@ class Grading:
     ) -> None:
         self._scorers = tuple(_judged(suite))
         self._budget = Budget(limits.max_judge_usd)
+        self.votes = Votes()
         self._graders: dict[Digest, Grader] = {}
         for scorer, wanted in self._scorers:
             if wanted not in judges:
@@ -152,36 +157,35 @@ class Grading:
                     raise FormatError(f"{where}: {err}", hint=err.hint) from err
 
     def estimate(
-        self, cases: Sequence[Case], outputs: int, *, paired: bool
-    ) -> tuple[int, float | None]:
-        """Returns how many calls judging takes if no vote is kept, and about what they cost.
+        self, known: Sequence[Output], cases: Sequence[Case], total: int, *, paired: bool
+    ) -> Forecast:
+        """Returns what judging takes, without a call.
 
         Args:
-            cases: of the suite; some of them stand for all.
-            outputs: how many are to be judged, of all arms.
+            known: the outputs that are there; those of a pair are both there, or neither counts.
+            cases: some of them stand for the outputs to come.
+            total: how many outputs are to be judged, of all arms.
             paired: whether half of them are the baseline's.
-
-        Returns:
-            calls, and USD; None if that is not known.
         """
-        calls, usd = 0, 0.0
-        guess = "x" * (GUESSED_OUTPUT * BYTES_PER_TOKEN)
-        known = True
+        places = {output.place for output in known}
+        pairs = sum(_beside(one) in places for one in places if one[0] == "candidate")
+        whole = Forecast()
         for grader in self._graders.values():
-            sample = [_item(grader.judge, case, case.id, guess) for case in cases[:_SAMPLE]]
-            made, cost = grader.estimate(sample)
             pairwise = grader.judge.rules.pairwise
-            items = (outputs // 2 if paired else 0) if pairwise else outputs
-            calls += made * items // len(sample)
-            known = known and cost is not None
-            usd += (cost or 0.0) * items / len(sample)
-        return calls, usd if known else None
+            whole += grader.estimate(tuple(_work(grader, known).items.values()))
+            left = (total // 2 - pairs) * paired if pairwise else total - len(known)
+            if left:
+                whole += _to_come(grader, cases[:_SAMPLE], left)
+        return whole
 
-    async def grade(self, outputs: Sequence[Output]) -> Mapping[Place, Graded]:
+    async def grade(
+        self, outputs: Sequence[Output], tell: Callable[[], None] = lambda: None
+    ) -> Mapping[Place, Graded]:
         """Grades outputs, those of both arms for a case and run together.
 
         Args:
             outputs: of one look, none of them graded before.
+            tell: called before the first vote and after every grade, to look at `votes`.
 
         Returns:
             The judged scores of each of them.
@@ -189,10 +193,22 @@ class Grading:
         Raises:
             ProviderError: no call of a judge can succeed, or none is ever answered in form.
         """
+        work = {key: _work(grader, outputs) for key, grader in self._graders.items()}
+        total = sum(len(one.items) * self._graders[key].judge.calls for key, one in work.items())
+        self.votes = Votes(0, total)
+
+        def count(_item: Item, grade: Grade, *, calls: int) -> None:
+            if grade.votes:
+                self.votes = self.votes.plus(calls, new=grade.asked > 0)
+            tell()
+
+        tell()
         found: dict[Digest, Mapping[Place, Grade]] = {}
-        for key, grader in self._graders.items():
-            pairwise = grader.judge.rules.pairwise
-            found[key] = await (_compare(grader, outputs) if pairwise else _each(grader, outputs))
+        for key, one in work.items():
+            grader = self._graders[key]
+            counted = partial(count, calls=grader.judge.calls)
+            grades = await grader.grade(tuple(one.items.values()), on_grade=counted)
+            found[key] = one.graded(grader, grades)
         return {output.place: self._graded(output.place, found) for output in outputs}
 
     def _graded(self, place: Place, found: Mapping[Digest, Mapping[Place, Grade]]) -> Graded:
@@ -243,54 +259,81 @@ def _facts(grader: Grader) -> dict[str, canon.Json]:
     }
 
 
+def _to_come(grader: Grader, cases: Sequence[Case], outputs: int) -> Forecast:
+    """Returns what outputs take at most that are not there yet; some cases stand for theirs."""
+    guess = "x" * (GUESSED_OUTPUT * BYTES_PER_TOKEN)
+    sample = grader.estimate([_item(grader.judge, case, case.id, guess) for case in cases])
+    calls = outputs * grader.judge.calls
+    usd = None if sample.usd is None or not sample.calls else calls * sample.usd / sample.calls
+    return Forecast(calls, calls, 0, usd)
+
+
 def _item(judge: Judge, case: Case, key: str, output: str, other: str = "") -> Item:
     told = {} if case.expected is None else {"expected": case.expected}
     return Item(key, {**case.vars, **told}, output, other if judge.rules.pairwise else None)
 
 
-async def _each(grader: Grader, outputs: Sequence[Output]) -> dict[Place, Grade]:
-    """Returns the grades of a pointwise judge."""
-    found = {output.place: _unasked(output.answer) for output in outputs}
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What a judge is to be asked about outputs, and the grades that need no asking."""
+
+    items: Mapping[Place, Item]
+    settled: Mapping[Place, Grade]
+
+    def graded(self, grader: Grader, grades: Mapping[str, Grade]) -> dict[Place, Grade]:
+        """Returns all grades; what a judge says of a pair holds turned round for the baseline."""
+        made = {place: grades.get(item.key, _missing(grader)) for place, item in self.items.items()}
+        if grader.judge.rules.pairwise:
+            made |= {_beside(place): _turned(grade) for place, grade in made.items()}
+        return {**self.settled, **made}
+
+
+def _work(grader: Grader, outputs: Sequence[Output]) -> _Work:
+    return (_comparing if grader.judge.rules.pairwise else _each)(grader.judge, outputs)
+
+
+def _each(judge: Judge, outputs: Sequence[Output]) -> _Work:
+    """Returns the work of a pointwise judge."""
+    settled = {output.place: _unasked(output.answer) for output in outputs}
     items: dict[Place, Item] = {}
     for output in outputs:
         if output.answer.output is not None:
             key = f"case {output.case.id}, run {output.run} of the {output.arm}"
-            items[output.place] = _item(grader.judge, output.case, key, output.answer.output)
-    grades = await grader.grade(tuple(items.values()))
-    made = {place: grades.get(item.key, _missing(grader)) for place, item in items.items()}
-    return {**found, **made}
+            items[output.place] = _item(judge, output.case, key, output.answer.output)
+    return _Work(items, settled)
 
 
-async def _compare(grader: Grader, outputs: Sequence[Output]) -> dict[Place, Grade]:
-    """Returns the grades of a pairwise judge: the candidate's, and turned round the baseline's."""
+def _comparing(judge: Judge, outputs: Sequence[Output]) -> _Work:
+    """Returns the work of a pairwise judge: on the candidate's outputs, beside the baseline's."""
     places = {output.place: output for output in outputs}
-    found = {place: _unasked(output.answer) for place, output in places.items()}
+    settled = {place: _unasked(output.answer) for place, output in places.items()}
     items: dict[Place, Item] = {}
     for place, output in places.items():
         if output.arm != "candidate":
             continue
-        other = places.get(("baseline", *place[1:]))
+        other = places.get(_beside(place))
         if other is None:
-            reason = f"judge {grader.judge.name} compares two outputs, and there is no baseline"
-            found[place] = Grade(None, error=reason)
+            reason = f"judge {judge.name} compares two outputs, and there is no baseline"
+            settled[place] = Grade(None, error=reason)
             continue
-        pair = (output.answer, other.answer)
-        if None not in (pair[0].output, pair[1].output):
+        text, beside = output.answer.output, other.answer.output
+        if text is None or beside is None:
+            settled[place], settled[other.place] = _against_failed((output.answer, other.answer))
+        elif text == beside:
+            settled[place] = settled[other.place] = Grade(0.5, usd=0.0)
+        else:
             key = f"case {output.case.id}, run {output.run}"
-            items[place] = _item(
-                grader.judge, output.case, key, pair[0].output or "", pair[1].output or ""
-            )
-            continue
-        found[place], found[other.place] = _against_failed(pair)
-    asked = [item for item in items.values() if item.output != item.other]
-    grades = await grader.grade(asked)
-    for place, item in items.items():
-        equal = item.output == item.other
-        grade = Grade(0.5, usd=0.0) if equal else grades.get(item.key, _missing(grader))
-        found[place] = grade
-        turned = None if grade.score is None else 1.0 - grade.score
-        found["baseline", place[1], place[2]] = replace(grade, score=turned, usd=0.0)
-    return found
+            items[place] = _item(judge, output.case, key, text, beside)
+    return _Work(items, settled)
+
+
+def _beside(place: Place) -> Place:
+    """Returns where the baseline's output of the same case and run stands."""
+    return "baseline", *place[1:]
+
+
+def _turned(grade: Grade) -> Grade:
+    return replace(grade, score=None if grade.score is None else 1.0 - grade.score, usd=0.0)
 
 
 def _unasked(answer: Answer) -> Grade:

@@ -6,35 +6,20 @@ from types import MappingProxyType
 from typing import Final
 
 from llmvc.core import canon
+from llmvc.core.dialects import chat
 from llmvc.errors import FormatError
 from llmvc.evals.providers.base import Answer, Call, count
-from llmvc.evals.providers.dialect import extra_of, format_left_out, left_out, model_of
-from llmvc.evals.providers.reading import listed, mapped, need, need_list, text
+from llmvc.evals.providers.dialect import format_left_out, left_out
+from llmvc.evals.providers.reading import need, need_list, text
 from llmvc.evals.providers.streams import ChatWhole
 
-# Decoding members that have the same name in both worlds.
-_SAME: Final = (
-    "temperature",
-    "top_p",
-    "top_k",
-    "stop",
-    "n",
-    "frequency_penalty",
-    "presence_penalty",
-    "repetition_penalty",
-    "logprobs",
-    "top_logprobs",
-    "logit_bias",
-    "verbosity",
-    "service_tier",
-)
 _MEMBERS: Final = MappingProxyType(
     {
         "max_tokens": "decoding.max_output_tokens",
         "max_completion_tokens": "decoding.max_output_tokens",
         "reasoning_effort": "decoding.reasoning.effort",
         "response_format": "response",
-        **{name: f"decoding.{name}" for name in (*_SAME, "seed")},
+        **{name: f"decoding.{name}" for name in (*chat.SAME, "seed")},
     }
 )
 
@@ -61,15 +46,7 @@ class Chat:
 
     def body(self, call: Call) -> dict[str, canon.Json]:
         """Returns the body of a request."""
-        request = call.request
-        body: dict[str, canon.Json] = {
-            "model": model_of(request),
-            "messages": [_message(message) for message in listed(request.get("messages"))],
-            **self._settings(request),
-        }
-        if call.seed is not None:
-            body["seed"] = call.seed
-        return body | dict(extra_of(request))
+        return chat.body(call.request, seed=call.seed, max_tokens_field=self.max_tokens_field)
 
     def streamed(self) -> dict[str, canon.Json]:
         """Returns what asks for a stream with usage at its end."""
@@ -118,76 +95,13 @@ class Chat:
         """Returns the members of a bundle that have no place in a chat completion."""
         found = left_out(
             body,
-            decoding=(*_SAME, "max_output_tokens", "seed"),
+            decoding=(*chat.SAME, "max_output_tokens", "seed"),
             reasoning=("effort",),
             tool=("name", "description", "input_schema", "strict"),
             message=("name", "tool_call_id", "tool_calls", "cache_control"),
-            written=self._settings(body),
+            written=chat.settings(body, self.max_tokens_field),
         )
         return (*found, *format_left_out(body.get("response")))
-
-    def _settings(self, request: Mapping[str, canon.Json]) -> dict[str, canon.Json]:
-        """Returns the parameters beside model, messages and seed; a bundle has them, too."""
-        decoding = mapped(request.get("decoding"))
-        settings = {name: decoding[name] for name in _SAME if name in decoding}
-        if "max_output_tokens" in decoding:
-            settings[self.max_tokens_field] = decoding["max_output_tokens"]
-        reasoning = mapped(decoding.get("reasoning"))
-        if "effort" in reasoning:
-            settings["reasoning_effort"] = reasoning["effort"]
-        if "tools" in request:
-            settings["tools"] = [_tool(tool) for tool in listed(request["tools"])]
-        if "tool_choice" in request:
-            settings["tool_choice"] = _tool_choice(request["tool_choice"])
-        if "parallel_tool_calls" in request:
-            settings["parallel_tool_calls"] = request["parallel_tool_calls"]
-        response = _response_format(mapped(request.get("response")))
-        return settings if response is None else {**settings, "response_format": response}
-
-
-def arguments_of(call: Mapping[str, canon.Json]) -> str:
-    """Returns the arguments of a tool call as JSON text."""
-    arguments = call.get("arguments", {})
-    return arguments if isinstance(arguments, str) else canon.encode(arguments).decode()
-
-
-def _message(message: canon.Json) -> canon.Json:
-    """Returns a message with its tool calls as functions, their arguments as JSON text."""
-    if not isinstance(message, Mapping) or "tool_calls" not in message:
-        return message
-    calls = [
-        {
-            "id": one.get("id", ""),
-            "type": "function",
-            "function": {"name": one.get("name"), "arguments": arguments_of(one)},
-        }
-        for one in map(mapped, listed(message["tool_calls"]))
-    ]
-    return {**message, "tool_calls": calls}
-
-
-def _tool(tool: canon.Json) -> canon.Json:
-    given = mapped(tool)
-    function = {name: given[name] for name in ("name", "description", "strict") if name in given}
-    if "input_schema" in given:
-        function["parameters"] = given["input_schema"]
-    return {"type": "function", "function": function}
-
-
-def _tool_choice(choice: canon.Json) -> canon.Json:
-    if isinstance(choice, Mapping) and isinstance(choice.get("name"), str):
-        return {"type": "function", "function": {"name": choice["name"]}}
-    return choice
-
-
-def _response_format(response: Mapping[str, canon.Json]) -> canon.Json:
-    kind = response.get("format")
-    if kind != "json_schema":
-        return {"type": kind} if kind else None
-    inner: dict[str, canon.Json] = {"name": response.get("name", "response")}
-    told = ("description", "schema", "strict")
-    inner.update({name: response[name] for name in told if name in response})
-    return {"type": "json_schema", "json_schema": inner}
 
 
 def _completed(usage: Mapping[str, canon.Json], reasoned: int | None) -> int | None:

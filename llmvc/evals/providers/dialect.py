@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping
 from typing import Final, Protocol
 
 from llmvc.core import canon
+from llmvc.core.dialects.shared import extra_of, listed, mapped
 from llmvc.evals.providers.base import Answer, Call
-from llmvc.evals.providers.reading import listed, mapped, said
+from llmvc.evals.providers.reading import said
 
 # What llmvc itself decides in every request.
 _OURS: Final = frozenset(
@@ -88,17 +89,6 @@ class Dialect(Protocol):
             ConfigError: the bundle lacks a member that the API needs.
         """
         ...
-
-
-def model_of(request: Mapping[str, canon.Json]) -> canon.Json:
-    """Returns the name to ask for: the snapshot that the bundle pins, else the model."""
-    model = mapped(request.get("model"))
-    return model.get("snapshot") or model.get("id")
-
-
-def extra_of(request: Mapping[str, canon.Json]) -> Mapping[str, canon.Json]:
-    """Returns the parameters that are sent under the names that the bundle gives them."""
-    return mapped(mapped(request.get("decoding")).get("extra"))
 
 
 def left_out(

@@ -108,10 +108,13 @@ class Endpoint:
         default = named or base_url == home.base_url
         key = environ.get(key_env, "").strip() if default else ""
         if not key and (named or not local):
+            if not default:
+                raise ProviderError(
+                    f"provider {options.name!r} names no api_key_env for {base_url}",
+                    hint=f"name the variable that holds its key: api_key_env under {options.name}",
+                )
             raise ProviderError(
-                f"provider {options.name!r} needs a key: {key_env} is not set"
-                if default
-                else f"provider {options.name!r} names no api_key_env for {base_url}",
+                f"provider {options.name!r} needs a key: {key_env} is not set",
                 hint=f"export {key_env}=…, or name another variable under api_key_env",
             )
         if not (key.isascii() and key.isprintable()):

@@ -19,13 +19,14 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
 from llmvc.core import canon, digest
+from llmvc.core.dialects.shared import mapped
 from llmvc.errors import FormatError, ProviderError
 from llmvc.evals.providers.base import Answer, failed, storable
 from llmvc.evals.providers.dialect import Dialect
 from llmvc.evals.providers.endpoint import Endpoint
 from llmvc.evals.providers.lanes import Lanes
 from llmvc.evals.providers.pace import Pace
-from llmvc.evals.providers.reading import mapped, need
+from llmvc.evals.providers.reading import need
 from llmvc.evals.providers.refusals import Refusal, refusal_of
 from llmvc.evals.providers.streams import END, Events
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from llmvc.core import canon
+from llmvc.core.dialects import chat
 from llmvc.evals.providers.chat import Chat
 from llmvc.evals.providers.endpoint import KNOWN, Home
 from llmvc.evals.providers.options import Options
@@ -27,7 +28,7 @@ def connect(name: str, options: Mapping[str, canon.Json], *, environ: Mapping[st
     """
     known = Options(name, options, (*KNOWN, "max_tokens_field"))
     at_home = (known.text("base_url") or HOME.base_url).rstrip("/") == HOME.base_url
-    default = "max_completion_tokens" if at_home else "max_tokens"
+    default = chat.AT_HOME if at_home else chat.ELSEWHERE
     field = known.text("max_tokens_field") or default
     return Remote(
         "openai",

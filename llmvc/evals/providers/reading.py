@@ -1,23 +1,14 @@
 """JSON whose form is not known: what somebody else wrote, read without a surprise.
 
-- `mapped` and `listed` take anything and return what is there, for what a bundle says.
 - `need` and `text` refuse what has the wrong form, for what an endpoint answers.
+- `core.dialects.shared` has what takes anything and returns what is there.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 
 from llmvc.core import canon
+from llmvc.core.dialects.shared import mapped
 from llmvc.errors import FormatError
-
-
-def mapped(value: canon.Json) -> Mapping[str, canon.Json]:
-    """Returns an object; an empty one for anything else."""
-    return value if isinstance(value, Mapping) else {}
-
-
-def listed(value: canon.Json) -> Sequence[canon.Json]:
-    """Returns a list; an empty one for anything else."""
-    return value if isinstance(value, list | tuple) else ()
 
 
 def need(value: canon.Json, what: str) -> Mapping[str, canon.Json]:

@@ -5,15 +5,15 @@ from dataclasses import replace
 from typing import Final
 
 from llmvc.core import canon, digest
+from llmvc.core.dialects.shared import mapped, model_of
 from llmvc.errors import ConfigError
 from llmvc.evals.providers import traps
 from llmvc.evals.providers.base import Answer, Call, Mode, count
-from llmvc.evals.providers.dialect import Dialect, model_of
+from llmvc.evals.providers.dialect import Dialect
 from llmvc.evals.providers.endpoint import Endpoint, Home
 from llmvc.evals.providers.http import Http, Question
 from llmvc.evals.providers.options import Options
 from llmvc.evals.providers.pace import Pace
-from llmvc.evals.providers.reading import mapped
 
 BYTES_PER_TOKEN: Final = 3
 _LOOK_S: Final = 2.0

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from llmvc.core import canon
+from llmvc.core.dialects.shared import listed, mapped
 from llmvc.errors import FormatError
-from llmvc.evals.providers.reading import listed, mapped, need, text
+from llmvc.evals.providers.reading import need, text
 
 END: Final = b"[DONE]"
 _LINE: Final = re.compile(rb"\r\n|\n|\r(?!\Z)")

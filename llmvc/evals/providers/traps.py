@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from llmvc.core import canon
+from llmvc.core.dialects.shared import listed, mapped
 from llmvc.core.metric import number
 from llmvc.evals.providers.base import Answer
-from llmvc.evals.providers.reading import listed, mapped
 
 _NAMELESS: Final = "b0-unknown"
 _BYTES_PER_TOKEN: Final = 8

@@ -19,7 +19,7 @@ from llmvc.errors import FormatError
 from llmvc.stats import agreement
 
 if TYPE_CHECKING:
-    from llmvc.evals.judging.judge import Grade
+    from llmvc.evals.judging.grades import Grade
 
     Grades = Mapping[str, Sequence[Grade]]
 

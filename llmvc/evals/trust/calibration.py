@@ -1,8 +1,10 @@
 """From a judge's grades of the anchors to what is known of it: calibration, check and shift.
 
-- Pure functions of anchors, grades and a time; who calls the judge is `evals.judge`.
+- Pure functions of anchors, grades and a time; who calls the judge is `evals.judging`.
 - An anchor that the judge gave no grade in form counts against it, at calibration and after.
 - A provider that failed says nothing of the judge; with many such anchors nothing is said at all.
+- A judge that was refused stays so on these anchors, however often it is asked: that it is admitted
+  at all is never more likely than that the first calibration does it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -58,6 +60,8 @@ def calibrate(
     anchors: AnchorSet,
     grades: "Grades",
     *,
+    connection: Digest,
+    earlier: Sequence[Calibration] = (),
     now: datetime,
     actor: str,
     tool: str,
@@ -66,13 +70,16 @@ def calibrate(
     """Returns how a judge does on labelled answers, and whether that is good enough.
 
     It is admitted if the one-sided 95% bound of its balanced accuracy is above 0.55 and above what
-    the trivial rules reach, and if it was asked at least twice, so that its noise is known.
+    the trivial rules reach, if it was asked at least twice, so that its noise is known, and if no
+    earlier calibration on these anchors refused what answers here.
 
     Args:
         judge: digest of the judge bundle.
         rules: what the bundle fixes.
         anchors: the labelled answers.
         grades: anchor id -> the judge's grades, at least two.
+        connection: digest of what it was asked through.
+        earlier: calibrations of this judge, on any anchors.
         now: the time of this.
         actor: who calibrates.
         tool: `llmvc <version>`.
@@ -83,10 +90,14 @@ def calibrate(
     """
     found = Agreeing.of(rules, anchors, grades, seed=_seed(judge, anchors))
     figures = found.figures()
-    why = found.objections(figures)
+    seen = _identities(grades)
+    same = [one for one in earlier if one.anchors == anchors.digest]
+    why = found.objections(figures) or _refused(same, connection, seen)
     return Calibration(
         judge=judge,
         anchors=anchors.digest,
+        connection=connection,
+        attempt=1 + len(same),
         family=rules.family,
         protocol=rules.protocol,
         n=len(found.rows),
@@ -97,7 +108,7 @@ def calibrate(
         human={anchor.id: score for anchor, score, _ in found.rows},
         admitted=not why,
         why=why,
-        identities=_identities(grades),
+        identities=seen,
         made=rfc3339(now),
         expires=rfc3339(now + timedelta(days=days)),
         actor=actor,
@@ -111,7 +122,7 @@ def check(
     """Returns whether a judge still grades the anchors as it did when it was calibrated.
 
     Args:
-        calibration: what it is compared with.
+        calibration: what it is compared with, made through the connection of the new grades.
         anchors: those of the calibration.
         grades: anchor id -> new grades, one or more.
         now: the time of this.
@@ -152,6 +163,7 @@ def check(
     return Check(
         judge=calibration.judge,
         calibration=calibration.digest,
+        connection=calibration.connection,
         n=len(new),
         flips=flips,
         alarm=test.alarm,
@@ -232,6 +244,25 @@ def shift(
         ),
         made=rfc3339(now),
     )
+
+
+def heard(anchors: AnchorSet, grades: "Grades") -> bool:
+    """Says whether a provider answered for nearly all anchors, so that grades tell of a judge."""
+    silent = sum(
+        not all(one.votes for one in grades.get(anchor.id, ())) for anchor in anchors.anchors
+    )
+    return silent <= MOST_UNGRADED * len(anchors.anchors)
+
+
+def _refused(
+    same: Iterable[Calibration], connection: Digest, seen: Iterable[Identity]
+) -> tuple[str, ...]:
+    """Returns why an earlier refusal holds; empty if there is none of what answers now."""
+    for one in same:
+        if not one.admitted and one.connection == connection and set(one.identities) & set(seen):
+            refusal = f"it was refused on these anchors on {one.made[:10]}"
+            return (f"{refusal}, and that holds: change the judge, or add anchors",)
+    return ()
 
 
 def _suspicions(

@@ -26,7 +26,7 @@ from llmvc.errors import FormatError
 from llmvc.evals.estimates import Design, clip, differences
 from llmvc.evals.table import Table
 from llmvc.gate.judged import SCORER
-from llmvc.stats import anytime, judges, lengths, paired, samples
+from llmvc.stats import anytime, events, judges, lengths, paired, samples
 from llmvc.stats.agreement import Figure
 from llmvc.stats.paired import ScoreTest
 from llmvc.stats.samples import LEAST_CASES, FloatArray, Groups
@@ -35,6 +35,7 @@ Pair = tuple[float, float]
 """What is said of the baseline and of the candidate, in [0, 1]."""
 
 _NOTHING: Final = Evidence("")
+_BINARY: Final = (0.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,8 @@ class Judged:
         human = [None if pair is None else pair[1] - pair[0] for pair in people]
         test, weight = self._tested(human, None if margin is None else margin / span)
         baseline, candidate = self._arms(people, weight or 0.0)
-        known = [value for value in human if value is not None]
+        known = self._units(human)
+        worse, better = int(np.count_nonzero(known < 0)), int(np.count_nonzero(known > 0))
         how = f"labels of {count(labelled, 'case')}"
         if self.suite.looks.by == "any-time":
             how = f"betting e-process on {how}, valid at any stop"
@@ -133,14 +135,39 @@ class Judged:
             t_fail=test.t_fail,
             score_pass=test.score_pass,
             score_fail=test.score_fail,
-            n_worse=sum(value < 0 for value in known),
-            n_better=sum(value > 0 for value in known),
+            n_worse=worse,
+            n_better=better,
             fixed_low=None,
             fixed_high=None,
+            checks=self._checks(people, known) if self.design.describe else {},
             details={**base.details, "judge": details},
             method=how,
             reason=test.reason,
         )
+
+    def _units(self, human: Sequence[float | None]) -> FloatArray:
+        """Returns people's differences, one a case, or one a group where cases are grouped."""
+        known = np.array([value for value in human if value is not None], dtype=np.float64)
+        return known if self.groups.alone else self._labelled(human).units(known)
+
+    def _labelled(self, human: Sequence[float | None]) -> Groups:
+        """Returns the groups of the labelled cases."""
+        at = [place for place, value in enumerate(human) if value is not None]
+        return samples.group([str(self.groups.index[place]) for place in at])
+
+    def _checks(self, people: Sequence[Pair | None], units: FloatArray) -> dict[str, float]:
+        """Returns what describes people's labels and decides nothing.
+
+        Whether anything changed in the runs is not asked: that would be of the judge's grades.
+        """
+        said = {score for pair in people if pair is not None for score in pair}
+        found: dict[str, float | None] = {}
+        if self.metric.scale != _BINARY:
+            found["wilcoxon"] = events.wilcoxon(np.round(units, 12))
+        if said <= set(_BINARY):
+            worse, better = int(np.count_nonzero(units < 0)), int(np.count_nonzero(units > 0))
+            found["mcnemar"], found["mcnemar_mid_p"] = events.mcnemar(worse, better)
+        return {name: p for name, p in found.items() if p is not None}
 
     def _tested(
         self, human: list[float | None], margin: float | None
@@ -149,7 +176,7 @@ class Judged:
         alpha = self.design.alpha
         at = [place for place, value in enumerate(human) if value is not None]
         known = np.array([value for value in human if value is not None], dtype=np.float64)
-        own = samples.group([str(self.groups.index[place]) for place in at])
+        own = self._labelled(human)
         if self.suite.looks.by == "any-time":
             if not own.alone:
                 why = "labels of grouped cases cannot be tested at any time"

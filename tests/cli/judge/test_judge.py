@@ -10,7 +10,7 @@ from llmvc.cli.commands.judge import COMMANDS, command
 from llmvc.core.digest import Digest, of_bytes
 from llmvc.errors import IntegrityError
 from tests.support.build import RepoBuilder, remote_at
-from tests.support.cli import validator
+from tests.support.cli import Cli, validator
 from tests.support.judges import ANCHORS, CASES, JUDGE, SUITE, better, calibrate, swap
 
 
@@ -98,17 +98,73 @@ def test_a_judge_that_changed_behind_its_name_is_suspect_and_nothing_passes_on_i
     cli("promote", "replies", "prod")
 
 
+def calibrated_under_a_name_of_its_own(repo: RepoBuilder, cli: Cli) -> None:
+    """Lets a file say what the judge's provider calls its model, and calibrates it so."""
+    said = '"model": (Path(__file__).parent / "name").read_text()'
+    swap(repo, "stand_ins/judge.py", '"model": model', said)
+    repo.write("stand_ins/name", "one-model")
+    calibrate(cli)
+
+
 def test_another_model_that_answers_for_a_judge_is_noticed(repo, cli):
-    swap(repo, "stand_ins/judge.py", '"model": model', '"model": "somebody-else"')
+    calibrated_under_a_name_of_its_own(repo, cli)
+    repo.write("stand_ins/name", "somebody-else")
     done = cli.json("judge", "check", "helpful-judge", code=3)
     assert done["state"] == "SUSPECT"
     assert "somebody-else" in " ".join(done["why"])
 
 
 def test_another_model_that_answers_in_a_measurement_is_noticed_too(repo, cli):
+    calibrated_under_a_name_of_its_own(repo, cli)
     better(repo, cli)
-    swap(repo, "stand_ins/judge.py", '"model": model', '"model": "somebody-else"')
+    cli("judge", "check", "helpful-judge")
+    repo.write("stand_ins/name", "somebody-else")
     assert "somebody-else" in cli("eval", "replies", code=3).out
+
+
+def test_a_judge_that_is_asked_through_another_connection_is_uncalibrated_there(measured, cli):
+    better(measured, cli)
+    report = cli.json("eval", "replies")["report"]["digest"]
+    swap(measured, "stand_ins/judge.py", "Grades replies", "Grades all replies")
+    told = cli("judge", "check", "helpful-judge", code=3)
+    assert "calibrated through another connection" in told.err
+    measured.write("prompts/replies/system.md", "Reply, and name the next step in any case.\n")
+    cli("commit", "replies", "-m", "better still")
+    told = cli("eval", "replies", code=3)
+    assert "UNCALIBRATED: it was calibrated through another connection" in told.err
+    assert "llmvc judge calibrate helpful-judge --anchors FILE" in told.err
+    cli("promote", "replies", "prod", code=3)
+    # What was measured through the connection of the calibration stands.
+    assert cli.json("gate", report)["verdict"]["verdict"] == "pass"
+    # A calibration there makes grades count that came from there, and none from elsewhere.
+    assert calibrate(cli)["calibration"]["attempt"] == 2
+    assert cli.json("eval", "replies")["verdict"]["verdict"] == "pass"
+    swap(measured, "stand_ins/judge.py", "Grades all replies", "Grades replies")
+    assert cli.json("judge", "check", "helpful-judge")["state"] == "TRUSTED"
+
+
+def test_grades_of_an_uncalibrated_connection_do_not_count_by_a_calibration_elsewhere(repo, cli):
+    better(repo, cli)
+    swap(repo, "stand_ins/judge.py", "Grades replies", "Grades all replies")
+    cli("eval", "replies", code=3)
+    swap(repo, "stand_ins/judge.py", "Grades all replies", "Grades replies")
+    calibrate(cli)
+    assert "another connection" in cli("eval", "replies", code=3).out
+
+
+def test_asking_again_until_a_judge_is_admitted_is_seen_and_of_no_use(fresh, cli):
+    fresh.write("stand_ins/snapshot", "2\n")
+    assert calibrate(cli, code=3)["calibration"]["attempt"] == 1
+    # What answers is better now, but calls itself by the same name: it looks like more luck.
+    fresh.write("stand_ins/snapshot", "1\n")
+    again = calibrate(cli, code=3)["calibration"]
+    assert (again["attempt"], again["figures"]["balanced_accuracy"]["low"] > 0.55) == (2, True)
+    assert "was refused on these anchors" in again["why"][0]
+    assert "no. 2 on these anchors" in cli("judge", "show", "helpful-judge").out
+    rows = (fresh.root / ANCHORS).read_text().splitlines()
+    fresh.write(ANCHORS, "\n".join(rows[1:]) + "\n")
+    other = calibrate(cli)["calibration"]
+    assert (other["attempt"], other["admitted"]) == (1, True)
 
 
 def test_a_calibration_that_ran_out_passes_nothing(repo, cli, later):
@@ -126,7 +182,7 @@ def test_a_check_that_is_too_old_is_made_again_before_the_calls(repo, cli, later
     better(repo, cli)
     before = cli.json("judge", "show", "helpful-judge")["check"]
     later(2)
-    assert "checked against its anchors first" in cli("eval", "replies", "--dry-run").err
+    assert "checked against its 86 anchors first" in cli("eval", "replies", "--dry-run").err
     assert cli.json("judge", "show", "helpful-judge")["check"] == before
     said = cli("eval", "replies").err
     told = [said.index(text) for text in ("checking judge helpful-judge", "against prod")]

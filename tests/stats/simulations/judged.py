@@ -16,17 +16,13 @@ from llmvc.core.suite import Suite
 from llmvc.evals.estimates import Design
 from llmvc.evals.summary import summarize
 from llmvc.gate.decide import decide
-from llmvc.stats.judges import corrected, drift
+from llmvc.stats.judges import corrected
 from llmvc.stats.paired import el_score
 from tests.stats.simulations.suites import Cell
 
 JUDGE = digest.of_bytes(b"judge")
 SENSITIVITY = 0.92
 ACCEPTS_WRONG = 0.25
-ANCHORS = 419
-BROKEN, FIXED = 53, 18
-"""Verdicts of LLMBar's ChatGPT-0301 and ChatGPT on 419 items, rebuilt from what is published of
-them (accuracy .489 and .406, agreement .83): 53 right ones became wrong, 18 wrong ones right."""
 
 
 @dataclass(frozen=True)
@@ -64,23 +60,6 @@ def draw(rng, drop, *, lenient, n):
         for arm, wrong in zip(truth, accepts, strict=True)
     ]
     return truth[1] - truth[0], seen[1] - seen[0]
-
-
-def anchors():
-    """Returns the old and the new judge's verdicts on the anchors, right (1) or wrong (0)."""
-    right = round(0.489 * ANCHORS) - BROKEN
-    counts = [right, BROKEN, FIXED, ANCHORS - right - BROKEN - FIXED]
-    return np.repeat([1.0, 1.0, 0.0, 0.0], counts), np.repeat([1.0, 0.0, 1.0, 0.0], counts)
-
-
-def alarms(*, replications, seed, flips=0.1):
-    """Returns how often a judge that changes 10% of its verdicts, either way, seems to drift."""
-    rng, found = np.random.default_rng(seed), 0
-    for _ in range(replications):
-        verdicts = (rng.random((2, ANCHORS)) < 0.5).astype(float)
-        again = np.where(rng.random(ANCHORS) < 2 * flips, verdicts[1], verdicts[0])
-        found += drift(verdicts[0], again).state == "drift"
-    return found / replications
 
 
 def _holds(test, truth):

@@ -27,6 +27,8 @@ TIME, LATER = "2026-11-20T08:30:00.000Z", "2026-12-20T08:30:00Z"
 CALIBRATION = Calibration(
     judge=A,
     anchors=B,
+    connection=C,
+    attempt=1,
     family="gpt-4o",
     protocol="pointwise",
     n=60,
@@ -43,7 +45,9 @@ CALIBRATION = Calibration(
     actor="me",
     tool="llmvc 1",
 )
-CHECK = Check(A, CALIBRATION.digest, 60, 5, 4, 0.0078125, 0, (), SUSPECT, ("flips",), TIME, LATER)
+CHECK = Check(
+    A, CALIBRATION.digest, C, 60, 5, 4, 0.0078125, 0, (), SUSPECT, ("flips",), TIME, LATER
+)
 LABELS = Labels(A, "helpful", B, C, D, {"c1": (None, 1.0), "c2": (0.0, 0.5)}, 1, TIME, "me")
 SHIFT = Shift(A, B, 2, C, 0.5, 0.75, 0.25, None, None, 1, TIME)
 TOMBSTONE = Tombstone(A, "too lenient", TIME, "me")

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmvc.core import canon
 from llmvc.core.bundle import Bundle
 from llmvc.core.digest import of_value
 from llmvc.core.release import Move, Release, append, check, kind_of_promotion, rollback_target
@@ -172,3 +173,50 @@ def test_a_rollback_cannot_claim_more_proof_than_its_target_had():
     wrong = replace(releases[-1], proven=True)
     with pytest.raises(IntegrityError, match="proven is True"):
         check([item.to_bytes() for item in (*releases[:-1], wrong)])
+
+
+def drained(releases, *, drain):
+    target = rollback_target(releases)
+    step = move("rollback", target.to, target=target.digest, proven=target.proven, drain=drain)
+    return [*releases, append(releases[-1], step, bundle="support", env="prod")]
+
+
+def test_a_drained_rollback_lets_pins_finish_and_later_moves_keep_them():
+    releases = drained(chain(move("adopt", A), move("promote", B), move("promote", C)), drain=True)
+    assert (releases[-1].drain, releases[-1].revoked) == ((C,), frozenset())
+    releases = drained(releases, drain=False)
+    assert (releases[-1].drain, releases[-1].revoked) == ((C,), frozenset({B}))
+    again = append(releases[-1], move("promote", C), bundle="support", env="prod")
+    assert (again.drain, again.rolled_back) == ((), (B,))
+    check([item.to_bytes() for item in (*releases, again)])
+
+
+@pytest.mark.parametrize("drain", [(D,), (B,), ()])
+def test_a_drain_that_does_not_follow_is_refused(drain):
+    releases = drained(chain(move("adopt", A), move("promote", B), move("promote", C)), drain=True)
+    after = append(releases[-1], move("override", D), bundle="support", env="prod")
+    with pytest.raises(IntegrityError, match="drain"):
+        check([item.to_bytes() for item in (*releases, replace(after, drain=drain))])
+
+
+def test_a_rollback_to_the_safe_version_has_no_target_and_the_next_one_walks_on():
+    releases = chain(move("adopt", A), move("promote", B), move("rollback", D))
+    check([item.to_bytes() for item in releases])
+    assert (releases[-1].target, releases[-1].proven) == (None, False)
+    on = rolled(releases)
+    assert on[-1].to == A
+    assert on[-1].rolled_back == tuple(sorted([B, D]))
+    check([item.to_bytes() for item in on])
+    with pytest.raises(IntegrityError, match="proven is True"):
+        check(
+            [
+                *(item.to_bytes() for item in releases[:2]),
+                replace(releases[2], proven=True).to_bytes(),
+            ]
+        )
+
+
+def test_records_without_canary_and_drain_keep_the_bytes_that_they_had():
+    body = canon.decode(chain(move("adopt", A))[0].to_bytes())
+    assert (body["drain"], body["canary"]) == (None, None)
+    assert of_value(body) == "b3:1445f3ceebe01cc661b7adef31ce1cee5c4683acc0a526290493877551efa966"

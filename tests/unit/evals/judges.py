@@ -7,7 +7,9 @@ from pathlib import Path
 
 from llmvc.core.bundle import Bundle
 from llmvc.evals.budget import Budget
-from llmvc.evals.judging.judge import Grade, Grader, Item, Judge
+from llmvc.evals.judging.grader import Grader
+from llmvc.evals.judging.grades import Grade, Item
+from llmvc.evals.judging.judge import Judge
 from llmvc.evals.prices import Prices
 from llmvc.evals.providers.base import Answer, Call
 from llmvc.evals.runs import RunCache

@@ -11,10 +11,11 @@ from llmvc.core.judge import Rules
 from llmvc.core.judging import SUSPECT, TRUSTED, UNCALIBRATED
 from llmvc.errors import FormatError
 from llmvc.evals.trust.agreeing import usual
-from llmvc.evals.trust.calibration import Regraded, calibrate, check, panel_votes, shift
+from llmvc.evals.trust.calibration import Regraded, calibrate, check, heard, panel_votes, shift
 
 NOW = datetime(2026, 11, 20, 8, 30, tzinfo=UTC)
 JUDGE, OTHER = digest.of_bytes(b"judge"), digest.of_bytes(b"other")
+HERE = digest.of_bytes(b"connection")
 PAIRWISE = Rules(
     family="gpt-4o",
     rubric="Which helps?",
@@ -70,9 +71,17 @@ def grades(found, *, wrong=0, repeats=2, flips=0):
     return made
 
 
-def calibrated(found, given, rules=POINTWISE):
+def calibrated(found, given, rules=POINTWISE, *, connection=HERE, earlier=()):
     return calibrate(
-        JUDGE, rules, AnchorSet(tuple(found)), given, now=NOW, actor="me", tool="llmvc 1"
+        JUDGE,
+        rules,
+        AnchorSet(tuple(found)),
+        given,
+        connection=connection,
+        earlier=earlier,
+        now=NOW,
+        actor="me",
+        tool="llmvc 1",
     )
 
 
@@ -183,6 +192,52 @@ def test_without_bad_answers_nothing_is_known_and_nothing_is_admitted():
     assert made.figures["specificity"].value is None
     assert made.figures["balanced_accuracy"].value is None
     assert "balanced accuracy is not known" in made.why[0]
+
+
+def poor(*, fingerprint="fp", connection=HERE):
+    said = frozenset({("gpt-4o", fingerprint)})
+    given = grades(anchors(), wrong=50)
+    given = {name: [replace(one, identities=said) for one in ones] for name, ones in given.items()}
+    return calibrated(anchors(), given, connection=connection)
+
+
+@pytest.mark.parametrize(
+    ("earlier", "attempt", "admitted"),
+    [
+        ((), 1, True),
+        ((calibrated(anchors(), grades(anchors())),) * 2, 3, True),
+        ((poor(),), 2, False),
+        ((poor(), calibrated(anchors(), grades(anchors()))), 3, False),
+        ((poor(fingerprint="another"),), 2, True),
+        ((poor(connection=digest.of_bytes(b"elsewhere")),), 2, True),
+        ((calibrated(anchors(99), grades(anchors(99), wrong=50)),), 1, True),
+    ],
+    ids=[
+        "first",
+        "third",
+        "refused",
+        "refused first",
+        "another model",
+        "elsewhere",
+        "other anchors",
+    ],
+)
+def test_a_refusal_holds_on_its_anchors_however_often_the_judge_is_asked(
+    earlier, attempt, admitted
+):
+    found = calibrated(anchors(), grades(anchors()), earlier=earlier)
+    assert (found.attempt, found.admitted) == (attempt, admitted)
+    assert admitted or "was refused on these anchors on 2026-11-20" in found.why[0]
+    assert found.figures["balanced_accuracy"].value == 1.0
+
+
+def test_a_provider_that_fails_on_many_anchors_says_nothing_of_the_judge():
+    known = AnchorSet(tuple(anchors()))
+    assert heard(known, {**grades(anchors()), **{one.id: [FAILED] for one in anchors(5)}})
+    assert not heard(known, {**grades(anchors()), **{one.id: [FAILED] for one in anchors(6)}})
+    once = {one.id: [Given(1.0), FAILED] for one in anchors(6)}
+    assert not heard(known, {**grades(anchors()), **once})
+    assert heard(known, {**grades(anchors()), **{one.id: [Given(None)] for one in anchors(6)}})
 
 
 def test_answers_on_which_people_are_divided_do_not_count_for_accuracy_but_for_alpha():

@@ -1,15 +1,21 @@
 """Calls made by a cluster: all shards are done, even if a worker dies, and the ledger is as ever."""
 
 import asyncio
+import os
+import subprocess
+import sys
+import time
 from concurrent.futures import CancelledError
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from llmvc.errors import ConfigError, ProviderError
+from llmvc.core.suite import Looks
+from llmvc.errors import ProviderError, UsageError
 from llmvc.evals import cluster as clusters
 from llmvc.evals.budget import Limits
-from llmvc.evals.cluster import Cluster, Recipe, Shard, answer_all
+from llmvc.evals.cluster import Cluster, Done, Recipe, Shard, answer_all
 from llmvc.evals.plan import Arm, make
 from llmvc.evals.providers.base import Answer
 from tests.unit.evals.world import Fake, arms, bundle, cases, measure, right, suite
@@ -60,6 +66,60 @@ def test_a_worker_that_dies_costs_time_and_no_run(tmp_path, both, recipe, capfd)
     assert again.cases == result.cases
 
 
+DRIVER = """
+import sys
+from pathlib import Path
+from llmvc.evals.cluster import Cluster, Recipe
+from llmvc.evals.plan import Arm
+from tests.unit.evals.world import bundle, cases, measure, suite
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    options = {"function": "model.py:answer", "self_hosted": True}
+    recipe = Recipe("fake", "python", options, "chat", folder)
+    arms = [Arm("candidate", bundle("new"), recipe.connect(), named="fake")]
+    rows = cases(1200)
+    made = Cluster("dask", {"fake": recipe}, concurrency=8)
+    result = measure(arms, folder, rows=rows, by=suite(rows, runs=1), cluster=made)
+    print(result.called, result.reused)
+"""
+
+SLOW = """
+import asyncio, pathlib
+
+async def answer(request):
+    await asyncio.sleep(0.01)
+    text = request["messages"][-1]["content"]
+    with pathlib.Path(__file__).with_name("calls").open("a") as calls:
+        calls.write(text + "\\n")
+    return {"output": "a" + text[1:], "usage": {"input_tokens": 1, "output_tokens": 1}}
+"""
+
+
+@pytest.mark.slow
+def test_a_driver_that_is_killed_pays_again_for_the_shards_under_way_at_most(tmp_path):
+    (tmp_path / "model.py").write_text(SLOW)
+    (tmp_path / "driver.py").write_text(DRIVER)
+    command = [sys.executable, str(tmp_path / "driver.py"), str(tmp_path)]
+    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    ledgers = tmp_path / "runs"
+
+    def kept():
+        return sum(len(path.read_bytes().splitlines()) for path in ledgers.glob("*.jsonl"))
+
+    with subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL) as first:
+        while not kept():
+            assert first.poll() is None
+            time.sleep(0.01)
+        first.kill()
+    begun = kept()
+    assert 0 < begun < 1200
+    again = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
+    assert again.stdout.split() == [str(1200 - begun), str(begun)]
+    paid = (tmp_path / "calls").read_text().splitlines()
+    assert len(paid) - len(set(paid)) <= 2 * (os.cpu_count() or 1) * clusters.LEAST
+
+
 def shard(both, recipe, identity=None):
     planned = make(both, cases(4), suite(cases(4)))
     calls = tuple(("fake", one.call(run, None)) for one, run in planned.calls())
@@ -69,7 +129,7 @@ def shard(both, recipe, identity=None):
 
 def test_the_answers_of_a_shard_stand_in_the_order_of_its_calls(both, recipe):
     found, planned = shard(both, recipe)
-    answers = answer_all(found)
+    answers = answer_all(found).answers
     assert [answer.output for answer in answers] == [
         str(one.case.expected) for one, _ in planned.calls()
     ]
@@ -112,7 +172,7 @@ class Near(Cluster):
             await asyncio.sleep(0)
             found = [self.reply(call, len(self.sizes)) for _, call in given.calls]
             self.sizes.append(len(found))
-            return found
+            return Done(tuple(found))
 
     async def close(self):
         pass
@@ -154,9 +214,22 @@ def test_a_shard_under_way_counts_with_all_its_calls(tmp_path, both, recipe):
     assert result.stopped == "$2.00 of $5.00 are spent, 200 calls under way"
 
 
+def test_an_eval_that_may_stop_at_any_time_asks_a_cluster_for_one_look_after_another(
+    tmp_path, both, recipe
+):
+    rows = cases(60)
+    by = suite(rows, runs=1, looks=Looks("any-time"))
+    near = Near(recipe, lambda call, _: right(call))
+    result = measure(
+        both, tmp_path, rows=rows, by=by, cluster=near, decided=lambda _, look: look == 3
+    )
+    assert near.sizes == [20, 20, 20]
+    assert (result.look, result.called, result.saved) == (3, 60, 60)
+
+
 @pytest.mark.parametrize("where", ["spark", "dask:", "dask://", "tcp://h:1", ""])
 def test_what_is_no_cluster_is_refused(where, recipe):
-    with pytest.raises(ConfigError, match="is no cluster"):
+    with pytest.raises(UsageError, match="is no cluster"):
         Cluster(where, {"fake": recipe}, concurrency=1)
 
 

@@ -8,10 +8,11 @@ import pytest
 from llmvc.core.metric import Metric, Scorer
 from llmvc.errors import ConfigError, FormatError, ProviderError
 from llmvc.evals.budget import Limits
+from llmvc.evals.judging.calls import Forecast
 from llmvc.evals.judging.grading import Grading, Output
 from llmvc.evals.judging.judge import Judge
 from llmvc.evals.prices import Prices
-from llmvc.evals.progress import RunResult
+from llmvc.evals.progress import RunResult, Votes
 from llmvc.evals.providers.base import Answer, failed
 from llmvc.evals.runs import RunCache
 from tests.unit.evals.judges import judge, judge_bundle, kind, longer, speaking
@@ -187,18 +188,51 @@ def test_what_judging_costs_is_estimated_for_all_outputs(tmp_path):
     some = Judge(judge_bundle(votes=3), "tone", provider)
     both = Judge(judge_bundle(protocol="pairwise-swap"), "pairs", provider)
     made = grading(tmp_path, some, both, prices=PRICED)
-    calls, usd = made.estimate(CASES, 12, paired=True)
-    assert calls == 12 * 3 + 6 * 2
-    assert usd is not None
-    assert 48 * 5 < usd < 48 * 15
-    assert made.estimate(CASES, 12, paired=False)[0] == 36
+    found = made.estimate((), CASES, 12, paired=True)
+    assert (found.calls, found.to_come) == (12 * 3 + 6 * 2,) * 2
+    assert found.usd is not None
+    assert 48 * 5 < found.usd < 48 * 15
+    assert made.estimate((), CASES, 12, paired=False).calls == 36
     free = grading(tmp_path, judge())
-    assert free.estimate(CASES, 12, paired=False) == (12, 0.0)
+    assert free.estimate((), CASES, 12, paired=False) == Forecast(12, 12, 0, 0.0)
     provider.kind = "openai"
     with pytest.raises(ProviderError, match="no price is known"):
         grading(tmp_path, some, prices=Prices({}, ""))
     unpriced = grading(tmp_path, some, prices=Prices({}, ""), limits=Limits(allow_unpriced=True))
-    assert unpriced.estimate(CASES, 12, paired=False) == (36, None)
+    assert unpriced.estimate((), CASES, 12, paired=False) == Forecast(36, 36, 0, None)
+
+
+def test_of_outputs_that_are_there_the_calls_are_known_exactly(tmp_path):
+    one, both = judge(votes=3), judge(longer, protocol="pairwise-swap")
+    known = [
+        output("kind"),
+        output("rude!", "baseline"),
+        output("kind", run=1),
+        output("kind", "baseline", run=1),
+        output(failed("KeyError", "application"), at=1),
+        output("fine", "baseline", at=1),
+        output("alone", at=2),
+    ]
+    made = grading(tmp_path, one, both)
+    # Pointwise: kind, rude!, fine, alone. Pairwise: kind beside rude!. One output is to come.
+    assert made.estimate(known, CASES, 8, paired=True) == Forecast(4 * 3 + 3 + 2 + 2, 3 + 2, 0, 0.0)
+    run(grading(tmp_path, one, both), *known[:2])
+    told = made.estimate(known, CASES, 8, paired=True)
+    assert told == Forecast(2 * 3 + 3 + 2, 3 + 2, 2 * 3 + 2, 0.0)
+    run(made, *known)
+    asked = len(one.provider.asked) + len(both.provider.asked)
+    assert asked == 4 * 3 + 2
+    assert made.estimate(known, CASES, len(known), paired=False) == Forecast(0, 0, asked, 0.0)
+    assert grading(tmp_path, one, fresh=True).estimate(known, CASES, 7, paired=True).calls == 12
+
+
+def test_how_far_judges_are_is_told_in_votes(tmp_path):
+    one, both = judge(votes=3), judge(longer, protocol="pairwise-swap")
+    pair = output("kind"), output("rude!", "baseline")
+    run(grading(tmp_path, one), pair[0])
+    made, seen = grading(tmp_path, one, both, limits=Limits(concurrency=1)), []
+    asyncio.run(made.grade(pair, lambda: seen.append(made.votes)))
+    assert seen == [Votes(0, 8), Votes(3, 8, 3), Votes(6, 8, 3), Votes(8, 8, 3)]
 
 
 def test_facts_count_different_outputs_and_survive_a_second_eval(tmp_path):

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +13,9 @@ from llmvc.core import digest
 from llmvc.errors import ConfigError, FormatError, ProviderError
 from llmvc.evals.budget import Budget
 from llmvc.evals.judging import fence
-from llmvc.evals.judging.judge import Grader, Item, Judge
+from llmvc.evals.judging.grader import Grader
+from llmvc.evals.judging.grades import Item
+from llmvc.evals.judging.judge import Judge
 from llmvc.evals.prices import Prices
 from llmvc.evals.providers.base import Answer, Call, failed
 from llmvc.evals.providers.python import Python
@@ -481,7 +484,7 @@ def test_the_budget_stops_new_votes_and_kept_ones_still_count(tmp_path):
     items = [item(f"o{n}") for n in range(10)]
     some = priced()
     options = {"prices": PRICED, "concurrency": 1}
-    _, expected = grade(some, [], tmp_path, prices=PRICED)[1].estimate(items[:1])
+    expected = grade(some, [], tmp_path, prices=PRICED)[1].estimate(items[:1]).usd
     # A call starts while what it may cost still fits, and costs a tenth of a dollar.
     found, grader = grade(some, items, tmp_path, budget=Budget((expected or 0) + 0.35), **options)
     assert len(found) == 4
@@ -501,11 +504,45 @@ def test_what_grading_costs_is_known_before_the_first_call(tmp_path):
     some = priced(votes=3)
     with RunCache(tmp_path) as cache:
         _, grader = grade(some, [], tmp_path, prices=PRICED)
-        calls, usd = grader.estimate([item("x"), item("y")])
+        found = grader.estimate([item("x"), item("y")])
         assert cache
-    assert calls == 6
-    assert usd == pytest.approx(6 * 0.01 * 200, rel=0.5)
+    assert (found.calls, found.kept, found.to_come) == (6, 0, 0)
+    assert found.usd == pytest.approx(6 * 0.01 * 200, rel=0.5)
     assert some.provider.asked == []
+
+
+@given(
+    st.lists(st.sampled_from("abcdef"), max_size=8),
+    st.lists(st.sampled_from("abcdef"), max_size=8),
+    st.sampled_from([{}, {"votes": 3}, {"protocol": "pairwise-swap"}]),
+    st.integers(1, 2),
+)
+def test_so_many_calls_are_announced_as_are_made(before, now, section, repeats):
+    pairwise = bool(section.get("protocol"))
+    # Replies about `c` are never in form: what is kept of them is not asked for again.
+    say = longer if pairwise else lambda texts, _: "?" if texts == ["c"] else "good"
+    some = judge(say, **section)
+
+    def items(texts: list[str]) -> list[Item]:
+        return [item(one, "xx" if pairwise else None, f"{at}") for at, one in enumerate(texts)]
+
+    with TemporaryDirectory() as folder, RunCache(Path(folder)) as cache:
+
+        def grader() -> Grader:
+            means = {"prices": Prices.load(), "now": Clock(), "budget": Budget(None)}
+            return Grader(some, cache, **means)
+
+        for at in range(repeats):
+            asyncio.run(grader().grade(items(before), repeat=at))
+        last, asked = grader(), len(some.provider.asked)
+        told = last.estimate(items(now), repeats=repeats)
+        for at in range(repeats):
+            asyncio.run(last.grade(items(now), repeat=at))
+    new, old = set(now) - set(before), set(now) & set(before)
+    again = 0 if pairwise else 2 * repeats * some.votes
+    assert told.calls == len(new) * repeats * some.calls
+    assert told.kept == len(old) * repeats * some.calls + again * ("c" in old)
+    assert len(some.provider.asked) - asked == told.calls + again * ("c" in new)
 
 
 def test_an_unknown_price_is_an_error_unless_it_is_allowed(tmp_path):

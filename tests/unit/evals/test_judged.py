@@ -24,6 +24,7 @@ from llmvc.evals import reports
 from llmvc.evals.estimates import Design
 from llmvc.evals.summary import summarize
 from llmvc.evals.trust import uniting
+from llmvc.stats.events import mcnemar, wilcoxon
 from llmvc.stats.judges import corrected
 from llmvc.stats.paired import el_score
 
@@ -104,6 +105,26 @@ def test_labels_of_enough_cases_correct_the_score():
     assert found.method == "PPI++ with labels of 120 cases, t(119)"
     assert found.n_worse == np.count_nonzero(human < 0)
     assert (found.n, found.fixed_low) == (300, None)
+
+
+@pytest.mark.parametrize("n", [50, 120])
+def test_what_describes_a_corrected_score_is_of_peoples_labels_alone(n):
+    human = (PEOPLE[1] - PEOPLE[0])[:n]
+    worse, better = int((human < 0).sum()), int((human > 0).sum())
+    found, plain = the(ROWS, labels(PEOPLE, n)), the(ROWS)
+    assert plain.checks["mcnemar"] != found.checks["mcnemar"]
+    assert found.checks == dict(
+        zip(("mcnemar", "mcnemar_mid_p"), mcnemar(worse, better), strict=True)
+    )
+    stars = the(ROWS, labels(PEOPLE, n), metric=replace(METRIC, scale=(1.0, 5.0)))
+    assert stars.checks["wilcoxon"] == wilcoxon(human)
+
+
+def test_what_differs_among_grouped_labels_is_counted_in_groups():
+    found = the(rows(JUDGED, group=lambda at: f"g{at % 60}"), labels(PEOPLE, 120))
+    by_group = (PEOPLE[1] - PEOPLE[0])[:120].reshape(2, 60).sum(axis=0)
+    assert (found.n_worse, found.n_better) == ((by_group < 0).sum(), (by_group > 0).sum())
+    assert found.checks["mcnemar"] == mcnemar(found.n_worse, found.n_better)[0]
 
 
 @pytest.mark.parametrize("n", [20, 99, 120, 299])

@@ -349,8 +349,10 @@ def test_a_whole_eval_over_http_reuses_connections_and_its_runs(tmp_path):
     ],
 )
 def test_a_key_that_is_not_there_is_named_before_any_call(options, environ, complaint):
-    with pytest.raises(ProviderError, match=complaint):
+    with pytest.raises(ProviderError, match=complaint) as caught:
         provider(environ=environ, **options)
+    named = options.get("api_key_env", "OPENAI_API_KEY" if not options else "api_key_env under")
+    assert named in caught.value.hint
 
 
 def test_the_default_key_is_not_sent_to_a_server_that_did_not_ask_for_it():

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmvc.core import digest
+from llmvc.core import canon, digest
 from llmvc.core.report import ARMS
 from llmvc.core.request import call_seed
 from llmvc.core.suite import Case, Looks
@@ -21,6 +21,27 @@ def app(**changes):
     provider = Fake()
     provider.mode = "app"
     return Arm("candidate", bundle(**changes), provider)
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {},
+        {"decoding": {"temperature": 0.5, "seed": 7}},
+        {"tools": [{"name": "f", "parameters": {"type": "object"}}], "response": None},
+        {"decoding": {"seed": 1}, "tools": [{"name": "\u00e9"}], "few_shot": None},
+    ],
+)
+def test_a_request_has_the_digest_of_its_canonical_bytes(members):
+    some = Arm("candidate", bundle(**members), Fake())
+    for (one,) in plan.make([some], cases(3), suite(cases(3))).cases:
+        assert one.request_digest == digest.of_value(one.request)
+
+
+def test_a_request_of_messages_alone_has_the_digest_of_its_canonical_bytes():
+    body = {"llmvc": "request/1", "messages": [{"role": "user", "content": "x"}]}
+    around = plan._around(body, "messages")
+    assert canon.encode(body["messages"]).join(around) == canon.encode(body)
 
 
 def test_every_case_run_and_arm_is_called_once_and_the_arms_take_turns():

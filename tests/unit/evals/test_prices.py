@@ -2,12 +2,13 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 
 from llmvc.core import canon
-from llmvc.errors import ConfigError, FormatError, ProviderError
-from llmvc.evals import budget, runner
+from llmvc.errors import ConfigError, FormatError, ProviderError, UsageError
+from llmvc.evals import budget, plan, runner
 from llmvc.evals.budget import Budget
 from llmvc.evals.plan import Arm
 from llmvc.evals.prices import SHIPPED, Prices
@@ -199,6 +200,18 @@ def test_an_unknown_price_is_an_error_before_the_first_call(tmp_path, prices):
     assert result.prices is None
 
 
+@pytest.mark.parametrize(("kind", "asked"), [("openai", 0), ("command", 1)])
+def test_a_limit_that_could_not_hold_is_refused(tmp_path, prices, kind, asked):
+    some = paid("nothing", kind=kind)
+    limits = runner.Limits(concurrency=1, allow_unpriced=True, max_usd=1.0)
+    with pytest.raises(UsageError, match="--max-usd cannot hold: no price is known") as caught:
+        measure(some, tmp_path, prices=prices, limits=limits)
+    assert caught.value.hint.endswith("or leave out --max-usd")
+    assert len(some[0].provider.asked) == asked
+    told = paid("nothing", lambda _: replace(USAGE, cost_usd=0.01), kind="command")
+    assert measure(told, tmp_path / "told", prices=prices, limits=limits).stopped is None
+
+
 def test_several_choices_cannot_be_priced_because_servers_count_one(tmp_path, prices):
     with pytest.raises(ProviderError, match="no price is known"):
         measure(paid("cheap", decoding={"n": 2}), tmp_path, prices=prices)
@@ -249,9 +262,9 @@ def test_the_report_names_the_table_only_if_a_cost_rests_on_it(tmp_path, prices)
 
 def estimated(some, folder, prices, **limits):
     with RunCache(folder / "runs") as cache:
-        return runner.estimate(
-            some, cases(), suite(), cache, runner.Limits(**limits), prices=prices, now=Clock()
-        )
+        whole = plan.make(some, cases(), suite())
+        most = runner.Limits(**limits)
+        return runner.prepare(whole, suite(), cache, most, prices=prices, now=Clock()).expected
 
 
 def test_the_estimate_counts_calls_and_bounds_their_cost(tmp_path, prices):

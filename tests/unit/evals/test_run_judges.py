@@ -7,7 +7,7 @@ from llmvc.core.suite import Looks
 from llmvc.evals import runner
 from llmvc.evals.judging.judge import Judge
 from llmvc.evals.prices import Prices
-from llmvc.evals.progress import Progress, RunResult
+from llmvc.evals.progress import Progress, RunResult, Votes
 from llmvc.evals.providers.base import Answer, failed
 from tests.unit.evals.judges import judge, speaking
 from tests.unit.evals.world import Fake, arms, cases, measure, right, suite
@@ -91,10 +91,15 @@ def test_money_for_judges_stops_the_eval_and_it_goes_on_without_paying_twice(tmp
 
 def test_progress_tells_when_judges_are_at_work_and_what_they_cost(tmp_path):
     seen: list[Progress] = []
-    judged(tmp_path, paid(judge(good)), prices=PRICED, progress=seen.append)
+    # One at a time: of several, one may be paid and wait its turn when another is told of.
+    limits = runner.Limits(concurrency=1)
+    judged(tmp_path, paid(judge(good)), prices=PRICED, progress=seen.append, limits=limits)
     assert [one.done for one in seen if not one.judging] == list(range(1, 13))
-    first, last = (one for one in seen if one.judging)
-    assert (first.judge_usd, round(last.judge_usd, 9)) == (0.0, 18.0)
+    told = [one for one in seen if one.judging]
+    assert [one.judging.done for one in told] == [*range(13), 12]
+    assert told[-1].judging == Votes(12, 12, 0)
+    assert [round(one.judge_usd, 9) for one in told] == [1.5 * one.judging.done for one in told]
+    assert told[-1].judge_usd > 0
 
 
 def test_a_judge_whose_key_is_refused_ends_the_eval_and_the_runs_are_kept(tmp_path):

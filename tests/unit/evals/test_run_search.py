@@ -37,6 +37,13 @@ def test_a_line_that_is_no_entry_is_passed_over(tmp_path):
     assert runs.search(tmp_path, lambda _: True) == {one.run_id: one}
 
 
+def test_a_run_that_was_changed_is_not_found_under_its_digest(tmp_path):
+    one, two = kept(tmp_path, "one", "two")
+    (ledger,) = tmp_path.glob("*.jsonl")
+    ledger.write_bytes(ledger.read_bytes().replace(b'"output":"one"', b'"output":"ten"'))
+    assert runs.search(tmp_path, {one.run_id, two.run_id}.__contains__) == {two.run_id: two}
+
+
 def test_a_ledger_that_cannot_be_read_is_an_error(tmp_path):
     (tmp_path / "a.jsonl").mkdir()
     with pytest.raises(StoreError, match=r"cannot read run cache .*a\.jsonl"):

@@ -8,7 +8,7 @@ from llmvc.cli.progress import Watch, text
 from llmvc.core.estimate import Estimate
 from llmvc.core.metric import Metric
 from llmvc.evals import reports, session  # noqa: F401 (the interval waits until reports are loaded)
-from llmvc.evals.progress import Progress
+from llmvc.evals.progress import Progress, Votes
 from llmvc.evals.running import FirstScore
 from tests.unit.evals.world import Fake, arms, cases, measure, suite
 
@@ -25,8 +25,10 @@ ALONE = Estimate("quality", "score", candidate=0.9, arm_low=0.85, arm_high=0.95)
         (replace(BARE, done=10), 10.0, "10/100  $0.0123"),
         (replace(BARE, total=40_000), 10.0, "40/40,000  3.0 calls/s  $0.0123  3 h 42 min left"),
         (replace(BARE, failed=3), 0.03, "40/100  1,000 calls/s  $0.0123  3 failed  0 s left"),
-        (replace(BARE, judging=True), 10.0,
-         "40/100  3.0 calls/s  $0.0123 + $0.0000 judges  judging"),
+        (replace(BARE, judging=Votes(0, 400)), 0.0,
+         "0/400 votes  $0.0123 + $0.0000 judges"),
+        (replace(BARE, judging=Votes(250, 400, 200), judge_usd=0.5), 10.0,
+         "250/400 votes  5.0 votes/s  $0.0123 + $0.5000 judges  30 s left"),
         (replace(BARE, judge_usd=0.5), 10.0,
          "40/100  3.0 calls/s  $0.0123 + $0.5000 judges  20 s left"),
         (replace(BARE, running=DELTA), 10.0,
@@ -48,6 +50,16 @@ def test_a_watch_speaks_no_more_often_than_it_was_told_to():
     for done in (1, 2, 3, 4, 5, 6):
         watch(replace(BARE, done=done))
     assert shown == [3, 6]
+
+
+def test_the_rate_of_votes_is_counted_from_when_judges_began():
+    moments = iter([0.0, 0.0, 10.0, 20.0, 30.0, 40.0])
+    shown = []
+    watch = Watch(0.0, lambda text, _: shown.append(text.split("  ")[1]), lambda: next(moments))
+    for judging in (None, Votes(0, 9), Votes(6, 9, 2), None, Votes(0, 9)):
+        watch(replace(BARE, judging=judging))
+    assert shown[2] == "0.4 votes/s"
+    assert shown[-1].startswith("$")
 
 
 def test_the_running_interval_is_that_of_the_first_gating_score(tmp_path, monkeypatch):

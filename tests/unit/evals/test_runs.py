@@ -74,8 +74,9 @@ def test_runs_are_found_again_with_all_they_hold(tmp_path):
     assert again.find(keys()[0]) == entry
     assert again.find(keys()[1]) is None
     line = only_file(tmp_path).read_bytes()
-    assert digest.of_bytes(line[:-1]) == entry.run_id
-    assert canon.encode(json.loads(line)) == line[:-1]
+    told = json.loads(line)
+    assert told["digest"] == digest.of_value(told["entry"]) == entry.run_id
+    assert canon.encode(told) == line[:-1]
 
 
 OLDER = (
@@ -140,6 +141,7 @@ def test_a_torn_line_is_passed_over_and_does_not_spoil_the_next(tmp_path, cut):
     third = ledger(tmp_path)
     assert third.find(keys()[2]).answer.output == "after"
     assert (third.find(keys()[1]) is not None) == (cut == 1)
+    assert third.damaged == (cut > 1)
 
 
 @pytest.mark.parametrize(
@@ -163,6 +165,54 @@ def test_a_line_that_is_not_an_entry_is_passed_over(tmp_path, line):
     path.write_bytes(line + b"\n" + path.read_bytes())
     assert ledger(tmp_path).find(keys()[0]).answer.output == "a"
     assert runs.decode(line) is None
+    assert runs.read(line) is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"output":"1"', b'"output":"91"'),
+        (b'"output":"1"', b'"output": "1"'),
+        (b'"cost_usd":0.5', b'"cost_usd":0.4'),
+        (b'"time":"2026', b'"time":"2027'),
+        (b'{"digest":"b3:', b'{"digest":"b4:'),
+        (b'{"digest":"b3:', b'{"digest":"b3:0'),
+        (b'"notes":[],', b""),
+        (b"}}", b"}} "),
+        (b"}}", b'},"more":1}'),
+    ],
+)
+def test_a_line_that_was_changed_is_passed_over_and_told_of(tmp_path, old, new):
+    first = ledger(tmp_path)
+    for key in keys(2):
+        first.add(key, Answer(output="1", cost_usd=0.5, time=TIME))
+    first.close()
+    path = only_file(tmp_path)
+    path.write_bytes(path.read_bytes().replace(old, new, 1))
+    with RunCache(tmp_path) as cache:
+        found = cache.ledger(BUNDLE, CONNECTION)
+        for wanted in (frozenset(keys(1)), frozenset(keys(2))):
+            found.load(wanted)
+        assert found.find(keys()[0]) is None
+        assert found.find(keys()[1]).answer.output == "1"
+    assert cache.notes() == (
+        "run cache: 1 damaged line passed over; what is missing is called again",
+    )
+
+
+def test_an_entry_without_its_digest_beside_it_is_no_line(tmp_path):
+    data = runs.encode(keys()[0], Answer(output="1", time=TIME))
+    assert runs.decode(data) is not None
+    assert runs.read(data) is None
+
+
+def test_a_cache_that_is_whole_has_nothing_to_tell(tmp_path):
+    for _ in range(2):
+        with RunCache(tmp_path) as cache:
+            found = cache.ledger(BUNDLE, CONNECTION)
+            found.load(frozenset(keys()))
+            found.add(keys()[0], Answer(output="1", time=TIME))
+        assert cache.notes() == ()
 
 
 TEXTS = st.none() | st.text(st.characters(exclude_categories=["Cs"]))
@@ -189,12 +239,26 @@ LISTS = st.lists(st.dictionaries(st.text("ab"), st.integers(0, 9)), max_size=2).
 def test_an_entry_is_written_in_canonical_form_and_read_back_equal(answer):
     line = runs.encode(keys()[0], answer)
     assert canon.encode(canon.decode(line)) == line
-    assert runs.decode(line) == runs.Entry(keys()[0], digest.of_bytes(line), answer)
+    entry = runs.Entry(keys()[0], digest.of_bytes(line), answer)
+    assert runs.decode(line) == runs.read(runs.line_of(entry.run_id, line)) == entry
+
+
+WHOLE = runs.encode(keys()[0], Answer(output="ü 1", cost_usd=0.5, time=TIME))
+LINE = runs.line_of(digest.of_bytes(WHOLE), WHOLE)
+
+
+@given(st.integers(0, len(LINE) - 1), st.integers(1, 255))
+def test_no_changed_byte_of_a_line_goes_unseen(at, by):
+    changed = bytearray(LINE)
+    changed[at] ^= by
+    assert runs.read(LINE) is not None
+    assert runs.read(bytes(changed)) is None
 
 
 @given(st.binary(max_size=200))
 def test_no_bytes_at_all_make_reading_fail(line):
     assert runs.decode(line) is None
+    assert runs.read(line) is None
 
 
 def test_a_folder_that_cannot_be_made_is_one_clear_error(tmp_path):
@@ -234,4 +298,4 @@ def test_two_processes_may_write_one_ledger_at_once(tmp_path):
     assert [process.wait(60) for process in both] == [0, 0]
     lines = only_file(tmp_path).read_bytes().splitlines()
     assert len(lines) == 600
-    assert {runs.decode(line).answer.output[0] for line in lines} == {"a", "b"}
+    assert {runs.read(line).answer.output[0] for line in lines} == {"a", "b"}

@@ -103,3 +103,9 @@ def test_a_disk_that_refuses_leaves_no_half_file(tmp_path):
     with pytest.raises(StoreError, match="cannot write shard"):
         written(tmp_path, Answer(output="x", time="2026-11-20T12:00:00.000Z"))
     assert [path.name for path in tmp_path.iterdir()] == ["s.jsonl"]
+
+
+def test_a_file_in_place_of_a_folder_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match=r"cannot write shard .*: (Not a directory|File exists)"):
+        written(tmp_path / "file", Answer(output="x", time="2026-11-20T12:00:00.000Z"))

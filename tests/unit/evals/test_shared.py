@@ -1,5 +1,8 @@
 """The shared run cache: segments that nobody changes, and an eval that goes on without it."""
 
+import subprocess
+import sys
+
 import pytest
 
 from llmvc.core import digest
@@ -55,6 +58,39 @@ def test_nothing_is_shared_twice_and_segments_are_named_by_their_bytes(tmp_path)
     assert sum(len(path.read_bytes().splitlines()) for path in found) == 3
 
 
+MACHINE = """
+import sys
+from pathlib import Path
+from llmvc.core import digest
+from llmvc.evals.providers.base import Answer
+from llmvc.evals.runs import RunCache
+from llmvc.evals.shared import Shared
+runs, url, first = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+for round in range(5):
+    with RunCache(runs, Shared.at(url, runs)) as cache:
+        ledger = cache.ledger(digest.of_bytes(b"bundle"), {"kind": "fake"})
+        for at in range(first + 20 * round, first + 20 * (round + 1)):
+            answer = Answer(output="yes" * 500, time="2026-11-20T12:00:00.000Z")
+            ledger.add(digest.of_bytes(b"%d" % at), answer)
+"""
+
+
+@pytest.mark.parametrize("machines", [("laptop", "ci"), ("ci", "ci")])
+def test_two_processes_that_share_at_once_lose_no_run(tmp_path, machines):
+    url = f"file://{tmp_path}/shared"
+    command = [sys.executable, "-c", MACHINE]
+    both = [
+        subprocess.Popen([*command, str(tmp_path / machine), url, str(first)])
+        for machine, first in zip(machines, (0, 100), strict=True)
+    ]
+    assert [process.wait(60) for process in both] == [0, 0]
+    keys = [digest.of_bytes(b"%d" % at) for at in range(200)]
+    with cache(tmp_path, "third", url) as made:
+        ledger = made.ledger(BUNDLE, {"kind": "fake"})
+        ledger.load(frozenset(keys))
+        assert all(ledger.find(key) for key in keys)
+
+
 def test_a_bad_segment_is_passed_over_with_a_word(tmp_path):
     work(cache(tmp_path, "laptop"), 0, 1)
     (segment,) = segments(tmp_path)
@@ -72,10 +108,15 @@ def test_a_place_that_cannot_be_used_stops_nobody_and_is_written_later(tmp_path)
     (tmp_path / "shared").write_text("a file, no folder")
     shared = Shared.at(str(tmp_path / "shared"), tmp_path)
     assert work(RunCache(tmp_path / "laptop", shared), 0, 1) == [0, 1]
-    assert [note.partition(": ")[0].rpartition(str(tmp_path))[2] for note in shared.notes] == [
-        "/shared cannot be read",
-        "/shared cannot be written, the next eval tries again",
-    ]
+    read, wrote = shared.notes
+    place = f"shared run cache {tmp_path}/shared"
+    assert read == (
+        f"{place} cannot be read: Not a directory; calls that others made are made again"
+    )
+    assert wrote == (
+        f"{place} cannot be written: Not a directory; the runs are kept here: make it writable, "
+        "and the next eval adds them"
+    )
     (tmp_path / "shared").unlink()
     assert work(cache(tmp_path, "laptop"), 0, 1, 2) == [2]
     assert work(cache(tmp_path, "ci"), 0, 1, 2) == []
@@ -90,6 +131,16 @@ def test_a_torn_last_line_is_not_shared(tmp_path):
     assert len(segments(tmp_path)) == 1
     work(cache(tmp_path, "laptop"), 0, 1)
     assert work(cache(tmp_path, "ci"), 0, 1) == []
+
+
+def test_a_run_that_was_changed_before_it_was_shared_is_taken_by_nobody(tmp_path):
+    work(RunCache(tmp_path / "laptop"), 0, 1)
+    (ledger,) = (tmp_path / "laptop").glob("*.jsonl")
+    ledger.write_bytes(ledger.read_bytes().replace(b'"output":"yes"', b'"output":"no!"', 1))
+    assert work(cache(tmp_path, "laptop"), 0, 1) == [0]
+    ci = cache(tmp_path, "ci")
+    assert work(ci, 0, 1) == []
+    assert ci.notes() == ("run cache: 1 damaged line passed over; what is missing is called again",)
 
 
 def test_a_machine_that_lost_its_ledger_gets_back_what_it_shared(tmp_path):

@@ -12,8 +12,8 @@ from pathlib import Path
 from llmvc.core.bundle import Bundle
 from llmvc.core.metric import Metric, Scorer
 from llmvc.core.suite import Case, Dataset, Suite
-from llmvc.evals import runner
-from llmvc.evals.plan import Arm
+from llmvc.evals import plan, runner
+from llmvc.evals.plan import Arm, Plan
 from llmvc.evals.prices import Prices
 from llmvc.evals.providers.base import Answer, Call
 from llmvc.evals.runs import RunCache
@@ -115,20 +115,25 @@ def measure(
     by: Suite | None = None,
     limits: runner.Limits | None = None,
     now: Callable[[], datetime] | None = None,
+    prices: Prices | None = None,
+    planned: Plan | None = None,
+    fresh: bool = False,
     **options: object,
 ) -> runner.RunResult:
     found = rows or cases()
+    asked, most = by or suite(found), limits or runner.Limits(concurrency=2)
+    whole = planned or plan.make(some, found, asked)
     with RunCache(store / "runs") as cache:
-        return runner.run(
-            some,
-            found,
-            by or suite(found),
+        ready = runner.prepare(
+            whole,
+            asked,
             cache,
-            limits or runner.Limits(concurrency=2),
-            prices=options.pop("prices", None) or Prices.load(),
+            most,
+            prices=prices or Prices.load(),
             now=now or Clock(),
-            **options,
+            fresh=fresh,
         )
+        return runner.run(ready, found, most, **options)
 
 
 class Server:

@@ -5,9 +5,11 @@ import sys
 
 import pytest
 
+from llmvc.core.canary import Guardrail, Plan
 from llmvc.core.policy import Policy
 from llmvc.errors import ConfigError, FormatError
 from llmvc.files.config import CONFIG_PATH, Config, Connection, Hook, bundle_globs, load_config
+from llmvc.files.rollout import Rollout
 from tests.unit.files.memory import MemoryFiles
 
 
@@ -75,6 +77,94 @@ def test_what_is_wrong_is_named_with_its_line(text, said):
     with pytest.raises(FormatError) as caught:
         config(text)
     assert str(caught.value).startswith(said)
+
+
+CANARY = """\
+llmvc: 1
+environments:
+  prod: {safe: canned}
+  canary:
+    canary:
+      steps: [0.5%, 5%, 25%]
+      guardrails: [{metric: errors, margin: 0.01}]
+"""
+
+
+def test_a_canary_is_read_with_its_defaults():
+    found = config(CANARY)
+    assert found.canaries == {
+        "canary": Rollout(
+            "prod",
+            "conversation",
+            Plan((5_000, 50_000, 250_000)),
+            (Guardrail("errors", margin=0.01),),
+        )
+    }
+    assert found.environments == {"prod": Policy(), "canary": Policy(canary_of="prod")}
+    assert found.safe == {"prod": "canned"}
+
+
+def test_every_field_of_a_canary_is_read():
+    text = """\
+llmvc: 1
+environments:
+  live: {}
+  try:
+    source_branch: main
+    canary:
+      of: live
+      unit: user
+      steps: [100%]
+      min_units: 40
+      min_duration: 2d
+      looks: 5
+      alpha: 0.1
+      test: spending
+      on_inconclusive: abort
+      on_invalid: hold
+      guardrails:
+        - {metric: latency, at: 0.95, limit: 1.2}
+        - {metric: latency, limit: 1.1}
+      budget: {max_usd_per_unit: 0.2, max_usd_per_day: 50}
+"""
+    plan = Plan((1_000_000,), 40, 172_800, 5, 0.1, "spending", "abort", "hold")
+    rails = (Guardrail("latency", limit=1.2, at=0.95), Guardrail("latency", limit=1.1))
+    found = config(text)
+    assert found.canaries == {"try": Rollout("live", "user", plan, rails, 0.2, 50)}
+    assert found.environments["try"] == Policy("main", canary_of="live")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("5%, 25%", "5%, 5%", ":6: a canary's steps do not rise"),
+        ("5%, 25%", "25%, 5%", ":6: a canary's steps do not rise"),
+        ("[0.5%, 5%, 25%]", "[0%]", ":6: a canary's step is not above 0%"),
+        ("25%", "101%", ":6: a canary's step is not above 0% and at most 100%"),
+        ("25%", "25", ":6: environments.canary.canary.steps[2] must be text"),
+        ("25%", "0.25", ":6: environments.canary.canary.steps[2] must be text"),
+        ("25%", "quarter", ":6: environments.canary.canary.steps[2] may not be 'quarter'; write a share such as 5%"),
+        ("[0.5%, 5%, 25%]", "[]", ":6: environments.canary.canary.steps is empty"),
+        ("margin: 0.01", "limit: 1.1", ":7: guardrail errors needs a margin between 0 and 1"),
+        ("errors, margin: 0.01", "latency, margin: 0.01", ":7: guardrail latency needs a limit between 1 and 100"),
+        ("errors, margin: 0.01", "cost, at: 0.5, limit: 1.1", ":7: guardrail cost p50: only latency has a quantile"),
+        ("0.01}]", "0.01}, {metric: errors, margin: 0.02}]", ":7: guardrail errors stands twice"),
+        ("metric: errors", "metric: eror", ":7: environments.canary.canary.guardrails[0].metric may not be 'eror'; write errors"),
+        ("[{metric: errors, margin: 0.01}]", "[]", ":7: environments.canary.canary.guardrails is empty"),
+        ("      steps: [0.5%, 5%, 25%]\n", "", ":5: environments.canary.canary.steps is missing"),
+        ("steps:", "of: staging\n      steps:", ":5: environments.canary.canary stands beside 'staging', which is no environment"),
+        ("steps:", "of: canary\n      steps:", ":5: environments.canary.canary stands beside 'canary'"),
+        ("steps:", "min_duration: 1 hour\n      steps:", ":6: environments.canary.canary.min_duration may not be '1 hour'"),
+        ("steps:", "on_invalid: ignore\n      steps:", ":6: environments.canary.canary.on_invalid may not be 'ignore'"),
+        ("steps:", "alpha: 0.5\n      steps:", ":6: environments.canary.canary.alpha must be below 0.5"),
+        ("steps:", "budget: {usd: 3}\n      steps:", ":6: environments.canary.canary.budget.usd is not a field"),
+        ("  canary:\n    canary", "  canary:\n    safe: x\n    canary", ":5: environments.canary.safe: a canary is aborted"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_canary_is_named_with_its_line(old, new, said):
+    with pytest.raises(FormatError) as caught:
+        config(CANARY.replace(old, new))
+    assert str(caught.value).startswith(CONFIG_PATH + said)
 
 
 def test_a_missing_configuration_says_what_to_run():

@@ -54,6 +54,36 @@ def test_the_same_model_changes_nothing():
     assert edited(COMMENTED, "openai", "gpt-4o-2024-08-06") == COMMENTED
 
 
+TUNED = """\
+model: {provider: local, id: m}   # ours
+decoding:   # calm
+  seed: 7   # drawn once
+  temperature: 0   # always
+name: support   # the end
+"""
+DECIDED = {
+    "dropped": ({"decoding.seed": None}, ("  seed: 7   # drawn once\n", "")),
+    "set": ({"decoding.seed": 8}, ("seed: 7 ", "seed: 8 ")),
+    "new": ({"decoding.n": 2}, ("# always\n", "# always\n  n: 2\n")),
+    "new with its section": (
+        {"decoding.reasoning.effort": "low"}, ("# always\n", "# always\n  reasoning:\n    effort: low\n"),
+    ),
+    "the last of its section": (
+        {"decoding.seed": None, "decoding.temperature": None},
+        (TUNED[TUNED.index("decoding:"):TUNED.index("name:")], ""),
+    ),
+    "of the model": ({"model.api": "chat"}, ("id: m}", 'id: m, api: "chat"}')),
+    "not there": ({"decoding.top_p": None, "context.window": None}, ("", "")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", DECIDED.values(), ids=DECIDED)
+def test_a_decision_changes_its_own_lines_alone(case):
+    changes, (old, new) = case
+    made = edit_model(TUNED.encode(), "b", provider="local", model_id="m", changes=changes)
+    assert made.decode() == TUNED.replace(old, new, 1)
+
+
 def test_line_ends_stay_as_they_are():
     crlf = COMMENTED.replace("\n", "\r\n")
     assert edited(crlf) == edited(COMMENTED).replace("\n", "\r\n")

@@ -26,10 +26,13 @@ from llmvc.gate.decide import decide
 from llmvc.gate.judged import Prompted, distrusted, lint, standing_check, state_of, upheld
 
 JUDGE, OTHER = digest.of_bytes(b"judge"), digest.of_bytes(b"other")
+HERE, THERE = digest.of_bytes(b"connection"), digest.of_bytes(b"another connection")
 DAY = "2026-11-{:02}T08:00:00Z"
 CALIBRATION = Calibration(
     judge=JUDGE,
     anchors=OTHER,
+    connection=HERE,
+    attempt=1,
     family="gpt-4o",
     protocol="pairwise-swap",
     n=100,
@@ -49,6 +52,7 @@ CALIBRATION = Calibration(
 CHECK = Check(
     judge=JUDGE,
     calibration=CALIBRATION.digest,
+    connection=HERE,
     n=100,
     flips=0,
     alarm=6,
@@ -85,6 +89,9 @@ def state(calibration=CALIBRATION, check=CHECK, retired=None, seen=SEEN, now=NOW
             UNCALIBRATED,
             "a coin",
         ),
+        ({"connection": HERE}, TRUSTED, ""),
+        ({"connection": THERE}, UNCALIBRATED, "through another connection"),
+        ({"connection": THERE, "check": BAD}, UNCALIBRATED, "through another connection"),
         ({"check": None}, UNCALIBRATED, "not checked"),
         ({"check": replace(CHECK, calibration=OTHER)}, UNCALIBRATED, "not checked"),
         ({"check": replace(CHECK, state=UNCALIBRATED, why=("dumb",))}, UNCALIBRATED, "dumb"),
@@ -131,6 +138,7 @@ def test_a_suspect_check_holds_until_a_new_calibration():
     assert standing_check(again, [CHECK, BAD, later]) is None
     fresh = replace(later, calibration=again.digest)
     assert standing_check(again, [BAD, fresh]) == fresh
+    assert standing_check(again, [replace(fresh, connection=THERE)]) is None
 
 
 SAID = Evidence(
@@ -141,6 +149,7 @@ SAID = Evidence(
     calibration=CALIBRATION.digest,
     calibrated=CALIBRATION.made,
     check=CHECK.digest,
+    connection=HERE,
     identities=SEEN,
 )
 LATER = replace(CALIBRATION, made=DAY.format(25), expires="2026-12-25T08:00:00Z")
@@ -161,6 +170,14 @@ def upheld_state(said, calibrations=(CALIBRATION,), checks=(CHECK,), retired=Non
         ({}, {"calibrations": ()}, UNCALIBRATED, "is not among what is stored of it"),
         ({"calibration": None}, {}, UNCALIBRATED, "is not among what is stored of it"),
         ({"calibration": OTHER}, {}, UNCALIBRATED, "is not among what is stored of it"),
+        ({"connection": THERE}, {}, UNCALIBRATED, "through another connection"),
+        ({"connection": None}, {}, UNCALIBRATED, "through another connection"),
+        (
+            {},
+            {"calibrations": (CALIBRATION, replace(LATER, admitted=False, connection=THERE))},
+            TRUSTED,
+            "",
+        ),
         ({}, {"checks": ()}, UNCALIBRATED, "not checked"),
         ({}, {"checks": (replace(CHECK, calibration=OTHER),)}, UNCALIBRATED, "not checked"),
         ({}, {"checks": (CHECK, BAD)}, SUSPECT, "another verdict"),

@@ -5,6 +5,7 @@ import click
 from llmvc.app import calibrating
 from llmvc.cli import options
 from llmvc.cli.output import current
+from llmvc.cli.progress import bar
 from llmvc.errors import UsageError
 from llmvc.render import judges as views
 
@@ -56,15 +57,16 @@ def command(
     \b
     Example: llmvc judge calibrate helpful-judge --anchors prompts/helpful-judge/anchors.jsonl
     """  # noqa: D301
-    done = calibrating.calibrate(
-        options.workspace(actor),
-        revision,
-        anchors,
-        repeats=repeats,
-        days=_days(expires),
-        means=calibrating.Means(**means),  # type: ignore[arg-type]  # click checked each value's type
-    )
     out = current()
+    with bar(enabled=not out.quiet) as progress:
+        done = calibrating.calibrate(
+            options.workspace(actor),
+            revision,
+            anchors,
+            repeats=repeats,
+            days=_days(expires),
+            means=calibrating.Means(progress=progress, **means),  # type: ignore[arg-type]  # click checked each value's type
+        )
     if as_json:
         out.json("calibrated/1", views.calibrated_members(done))
     else:

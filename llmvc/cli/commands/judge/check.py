@@ -5,6 +5,7 @@ import click
 from llmvc.app import calibrating
 from llmvc.cli import options
 from llmvc.cli.output import current
+from llmvc.cli.progress import bar
 from llmvc.core.judging import TRUSTED
 from llmvc.render import judges as views
 
@@ -30,13 +31,14 @@ def command(
     \b
     Example: llmvc judge check helpful-judge
     """  # noqa: D301
-    done = calibrating.check(
-        options.workspace(actor),
-        revision,
-        anchors,
-        means=calibrating.Means(**means),  # type: ignore[arg-type]  # click checked each value's type
-    )
     out = current()
+    with bar(enabled=not out.quiet) as progress:
+        done = calibrating.check(
+            options.workspace(actor),
+            revision,
+            anchors,
+            means=calibrating.Means(progress=progress, **means),  # type: ignore[arg-type]  # click checked each value's type
+        )
     if as_json:
         out.json("checked/1", views.checked_members(done))
     else:

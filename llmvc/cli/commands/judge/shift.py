@@ -5,6 +5,7 @@ import click
 from llmvc.app import calibrating, shifting
 from llmvc.cli import options
 from llmvc.cli.output import current
+from llmvc.cli.progress import bar
 from llmvc.core import names
 from llmvc.render import judges as views
 
@@ -36,14 +37,15 @@ def command(
     \b
     Example: llmvc judge shift helpful-judge prod
     """  # noqa: D301
-    done = shifting.shift(
-        options.workspace(actor),
-        revision,
-        names.check_name(env, "environment"),
-        report=report,
-        means=calibrating.Means(**means),  # type: ignore[arg-type]  # click checked each value's type
-    )
     out = current()
+    with bar(enabled=not out.quiet) as progress:
+        done = shifting.shift(
+            options.workspace(actor),
+            revision,
+            names.check_name(env, "environment"),
+            report=report,
+            means=calibrating.Means(progress=progress, **means),  # type: ignore[arg-type]  # click checked each value's type
+        )
     if as_json:
         out.json("shifted/1", views.shifted_members(done))
     else:

@@ -1,0 +1,6 @@
+"""Migrating: the same bundle on another model, planned without a call and measured.
+
+- `candidate` edits the manifest in memory and reads what people decided of its parameters.
+- `facts` tells window, money and judges before and after; `planning` puts them together.
+- `moving` edits the file, measures and releases; `stored` keeps the record of it.
+"""

@@ -1,0 +1,173 @@
+"""Serving: what environments serve, written where processes read it.
+
+- Git's `llmvc.snapshot` names a place that moves write at once; there may be several.
+- Where there is a remote, only what it has accepted is written: a release that later loses a race
+  would leave readers on a fork. A rollback that cannot be pushed is written all the same.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llmvc.app.workspace import Workspace
+from llmvc.core.names import check_name
+from llmvc.errors import LlmvcError, NotFoundError, UsageError
+
+if TYPE_CHECKING:
+    from llmvc.runtime.agent import Agent
+    from llmvc.runtime.export import Exported
+    from llmvc.store.serving import GitSource
+
+
+def places(ws: Workspace, variable: str = "snapshot") -> tuple[str, ...]:
+    """Returns the places that a variable of Git's section `llmvc` names.
+
+    Relative paths start from the top of the repository, wherever in it one is.
+    """
+    top = ws.repo.root or ws.repo.git_dir
+    named = ws.repo.settings.all("llmvc", "", variable)
+    return tuple(
+        one if "://" in one else os.path.normpath(top / Path(one).expanduser()) for one in named
+    )
+
+
+def snapshot(
+    ws: Workspace,
+    to: str | None,
+    *,
+    bundles: Sequence[str] = (),
+    envs: Sequence[str] = (),
+    prune: bool = False,
+) -> "tuple[Exported, ...]":
+    """Writes a snapshot of the local environments.
+
+    Args:
+        ws: the workspace.
+        to: a path or URL; None for those that `llmvc.snapshot` names.
+        bundles: tell of these only.
+        envs: tell of these environments only.
+        prune: remove objects that no reader can need any more.
+
+    Raises:
+        UsageError: there is no place to write to.
+        NotFoundError: nothing of that name was released.
+        IntegrityError: an environment went back or is forked against what lies there.
+        StoreError: the place cannot be written.
+    """
+    targets = (to,) if to else places(ws)
+    if not targets:
+        raise UsageError(
+            "a snapshot needs a place", hint="--to DIR, or git config llmvc.snapshot DIR"
+        )
+    source = source_of(ws, bundles, envs)
+    try:
+        _check_released(ws, bundles, envs)
+        return tuple(_write(source, target, prune=prune) for target in targets)
+    finally:
+        source.close()
+
+
+def publish(ws: Workspace, *, unpushed: bool = False) -> str:
+    """Writes the places that `llmvc.snapshot` names, after a move; never raises.
+
+    Args:
+        ws: the workspace.
+        unpushed: write what the remote has not accepted as well.
+
+    Returns:
+        What happened, one line a place, for people; empty where no place is named.
+    """
+    targets = places(ws)
+    if not targets:
+        return ""
+    lines: list[str] = []
+    try:
+        waits = () if unpushed else _unpushed(ws)
+        if waits:
+            return f"snapshot waits: {', '.join(waits)} is not pushed; run llmvc push"
+        source = source_of(ws)
+    except LlmvcError as err:
+        return f"snapshot NOT WRITTEN: {err}"
+    for target in targets:
+        try:
+            lines.append(f"snapshot written to {_write(source, target, prune=False).place}")
+        except LlmvcError as err:
+            lines.append(f"snapshot NOT WRITTEN to {target}: {err}; mend it, then llmvc snapshot")
+    source.close()
+    return "\n".join(lines)
+
+
+def source_of(ws: Workspace, bundles: Sequence[str] = (), envs: Sequence[str] = ()) -> "GitSource":
+    """Returns the repository as a source of snapshots."""
+    from llmvc.store.serving import GitSource  # noqa: PLC0415 (few verbs need it)
+
+    for kind, names in (("bundle", bundles), ("environment", envs)):
+        for name in names:
+            check_name(name, kind)
+    return GitSource(ws.repo, bundles=bundles, envs=envs)
+
+
+def agent(
+    ws: Workspace | None,
+    to: Path,
+    *,
+    source: str | None = None,
+    remote: str | None = None,
+    every_s: float,
+    tell: Callable[[str], None],
+) -> "Agent":
+    """Returns an agent that has not looked yet.
+
+    Args:
+        ws: the repository that follows a remote; None with a source.
+        to: the folder to write.
+        source: another snapshot to read instead: a folder or URL.
+        remote: the Git remote to follow; None for the one that `llmvc fetch` would take, and for
+            the local environments alone where there is no remote.
+        every_s: mean pause between looks.
+        tell: says something to whoever watches.
+
+    Raises:
+        NotFoundError: the remote named is not configured.
+        ConfigError: the source needs a package.
+    """
+    from llmvc.runtime.agent import Agent  # noqa: PLC0415 (only agents run one)
+    from llmvc.runtime.places import Folder  # noqa: PLC0415
+    from llmvc.runtime.sources import open_source  # noqa: PLC0415
+
+    place = Folder(to)
+    if ws is None or source is not None:
+        read = open_source(source or ".")
+        return Agent(read, place, name=str(source), every_s=every_s, tell=tell)
+    read = source_of(ws)
+    if remote is None and ws.repo.settings.remote() is None:
+        return Agent(read, place, name="this repository", every_s=every_s, tell=tell)
+    from llmvc.store.following import Follower  # noqa: PLC0415
+
+    follower = Follower(ws.repo, remote)
+    name = f"remote {follower.remote}"
+    return Agent(read, place, name, follower.follow, every_s=every_s, tell=tell)
+
+
+def _write(source: "GitSource", target: str, *, prune: bool) -> "Exported":
+    from llmvc.runtime.export import export  # noqa: PLC0415 (few verbs write one)
+    from llmvc.runtime.places import place_at  # noqa: PLC0415
+
+    return export(source, place_at(target), prune=prune)
+
+
+def _unpushed(ws: Workspace) -> tuple[str, ...]:
+    from llmvc.store.following import unpushed  # noqa: PLC0415 (a rollback does not ask)
+
+    return unpushed(ws.repo)
+
+
+def _check_released(ws: Workspace, bundles: Sequence[str], envs: Sequence[str]) -> None:
+    known = ws.repo.environments()
+    for what, names, at in (("bundle", bundles, 0), ("environment", envs, 1)):
+        for name in names:
+            if name not in {item[at] for item in known}:
+                raise NotFoundError(f"no release is known of {what} {name}", hint="run llmvc fetch")
+    if not known:
+        raise NotFoundError("nothing was released yet", hint="run llmvc fetch, or llmvc promote")

@@ -1,0 +1,71 @@
+"""`llmvc canary run`."""
+
+import click
+
+from llmvc.app.canary import scene, ticking
+from llmvc.app.canary.sending import How
+from llmvc.cli import options
+from llmvc.cli.output import current
+from llmvc.core.analysis import Analysis
+from llmvc.render import canary as views
+
+
+@click.command("run")
+@click.argument("name", metavar="[BUNDLE][@ENV]", required=False)
+@click.option("--logs", multiple=True, metavar="GLOB", help="The event logs; may be repeated.")
+@click.option("--sums", multiple=True, metavar="FILE", help="Sums of other logs to add.")
+@click.option("--promote", is_flag=True, help="Promote once the last step has passed.")
+@click.option("--suite", metavar="FILE", help="The suite file, if the bundle has several.")
+@options.no_push
+@options.actor
+@options.as_json
+def command(
+    *,
+    name: str | None,
+    logs: tuple[str, ...],
+    sums: tuple[str, ...],
+    promote: bool,
+    suite: str | None,
+    no_push: bool,
+    actor: str | None,
+    as_json: bool,
+) -> int:
+    """Analyses a canary once and steps, pauses or aborts as its plan says.
+
+    For cron or CI; run it as often as you like. Exit 0 if all is well, done or not; 1 if it aborted
+    on a fail, 3 if it paused or aborted on what cannot tell, or the canary is void, 5 if somebody
+    else moved it meanwhile.
+
+    \b
+    Example: llmvc canary run support@canary --logs '/var/log/support/*.jsonl' --promote
+    """  # noqa: D301
+    from llmvc.app.canary_analysis import analyze  # noqa: PLC0415 (numpy, where it is needed)
+
+    ws = options.workspace(actor)
+    where = scene.find(ws, name)
+
+    def judge() -> Analysis:
+        return analyze(ws, where.bundle, where.env, logs=logs, sums=sums)
+
+    done = ticking.run(
+        ws,
+        where,
+        judge,
+        promote=promote,
+        suite=suite,
+        how=How(push=not no_push),
+    )
+    out = current()
+    if as_json:
+        out.json("tick/1", views.ticked_members(done))
+    else:
+        out.data(views.ticked(done))
+    return _exit_code(done)
+
+
+def _exit_code(done: ticking.Ticked) -> int:
+    if done.act == "void":
+        return 3
+    if done.act in ("pause", "abort") and done.analysis is not None:
+        return 1 if done.analysis.verdict == "fail" else 3
+    return 0

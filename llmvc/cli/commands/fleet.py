@@ -1,0 +1,48 @@
+"""`llmvc fleet`."""
+
+import click
+
+from llmvc.app import fleet
+from llmvc.cli import options
+from llmvc.cli.output import current
+from llmvc.core.names import check_name
+from llmvc.render import fleet as view
+
+
+@click.command("fleet")
+@click.argument("bundle", required=False)
+@click.argument("env", default="prod")
+@click.option(
+    "--heartbeats",
+    metavar="DIR|URL",
+    multiple=True,
+    help="A snapshot's folder, or the URL of an agent; else Git's llmvc.fleet.",
+)
+@click.option(
+    "--wait",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    metavar="S",
+    help="Wait so long for the last process.",
+)
+@options.as_json
+def command(
+    *, bundle: str | None, env: str, heartbeats: tuple[str, ...], wait: float, as_json: bool
+) -> int:
+    """Lists the processes that do not serve the newest release of ENV yet, by their own word.
+
+    Exit 0 and the time when the last one moved if all have; else 3. A process that fell silent
+    before it moved counts until its heartbeat is removed, or this machine sees that it is dead.
+
+    \b
+    Example: llmvc fleet support prod --wait 10
+    """  # noqa: D301
+    ws = options.workspace()
+    places = fleet.heartbeats(ws, heartbeats)
+    found = fleet.fleet(ws, bundle, check_name(env, "environment"), places=places, wait_s=wait)
+    out = current()
+    if as_json:
+        out.json("fleet/1", view.fleet_json(found))
+    else:
+        out.data(view.fleet(found))
+    return 0 if found.proven else 3

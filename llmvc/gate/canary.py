@@ -1,0 +1,236 @@
+"""What may become of a canary: which move may follow which state, with which evidence.
+
+- A step and a promote need an analysis of the canary's newest release that says pass; what an
+  analysis of that release showed to be worse is not outvoted by another.
+- A canary that is void takes no step and is not promoted; it can only be paused or aborted.
+- `answer` is the whole policy of `canary run`: it moves towards less traffic without asking, and
+  towards more only on a pass.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from llmvc.core import canary as canaries
+from llmvc.core import digest
+from llmvc.core.analysis import Analysis
+from llmvc.core.canary import Canary, percent
+from llmvc.core.release import MEASURED, Release
+from llmvc.errors import ConfigError, GateBlocked, Inconclusive, LlmvcError
+
+Verb = Literal["start", "step", "pause", "abort", "promote"]
+Act = Literal["step", "pause", "abort", "promote", "hold"]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What is known of one environment for canaries.
+
+    Attributes:
+        tip: its newest release; None before the first canary.
+        served: the newest release of the environment that it stands beside; None if none is known.
+        others: environments with another open canary of the same bundle beside the same.
+    """
+
+    tip: Release | None
+    served: Release | None
+    others: tuple[str, ...] = ()
+
+    @property
+    def canary(self) -> Canary | None:
+        """The open canary; None if none is."""
+        return self.tip.canary if self.tip else None
+
+    @property
+    def promoted(self) -> bool:
+        """Whether the environment beside it has just moved to the candidate, by a promote."""
+        tip, served, canary = self.tip, self.served, self.canary
+        return (
+            tip is not None
+            and canary is not None
+            and served is not None
+            and (served.previous, served.to) == (canary.baseline, tip.to)
+            and served.kind in MEASURED
+        )
+
+    @property
+    def void(self) -> str | None:
+        """Why readers serve the environment beside it alone; None if the canary counts."""
+        if self.canary is None:
+            return None
+        served = self.served.digest if self.served else None
+        return canaries.void(self.canary, served, beside=len(self.others))
+
+
+def check(state: State, verb: Verb) -> None:
+    """Checks that a move may follow a state, evidence apart.
+
+    Raises:
+        ConfigError: it may not; both records are named.
+        Inconclusive: the canary is void, so that no evidence is about what is served.
+    """
+    wrong = _check_start(state) if verb == "start" else _check_open(state, verb)
+    if wrong is not None:
+        raise wrong
+
+
+def _check_start(state: State) -> LlmvcError | None:
+    if state.served is None:
+        return ConfigError(
+            "nothing was released in the environment that the canary would stand beside",
+            hint="promote or adopt a first release there; a canary is measured against it",
+        )
+    if state.canary is None and not state.others:
+        return None
+    where = told(state.tip) if state.canary and state.tip else f"in {state.others[0]}"
+    return ConfigError(
+        f"a canary is open already, {where}, beside {told(state.served)}",
+        hint="end it first: llmvc canary promote, or llmvc canary abort --reason '…'",
+    )
+
+
+def _check_open(state: State, verb: Verb) -> LlmvcError | None:
+    tip, canary = state.tip, state.canary
+    if tip is None or canary is None:
+        return ConfigError(
+            "no canary is open" + (f": {told(tip)}" if tip else ""),
+            hint="llmvc canary start REV",
+        )
+    if state.promoted and verb != "promote" and state.served is not None:
+        return ConfigError(
+            f"{canary.of} serves the candidate already: {told(state.served)}",
+            hint="llmvc canary promote closes the canary; llmvc rollback takes the candidate back",
+        )
+    onward = verb in ("step", "promote") and not state.promoted
+    return _check_onward(state, tip, canary, verb) if onward else None
+
+
+def _check_onward(state: State, tip: Release, canary: Canary, verb: Verb) -> LlmvcError | None:
+    """Returns why a canary may not get more traffic, evidence apart."""
+    if state.void is not None:
+        beside = told(state.served) if state.served else f"{canary.of} unknown"
+        return Inconclusive(
+            f"the canary is void, {state.void}: {told(tip)}, beside {beside}",
+            hint="llmvc canary abort --reason '…', then start anew against what is served",
+        )
+    following = canary.plan.after(canary.share_ppm)
+    if verb == "step" and following is None:
+        return ConfigError(
+            f"{percent(canary.share_ppm)} is the plan's last step: {told(tip)}",
+            hint="llmvc canary promote",
+        )
+    if verb == "promote" and following is not None:
+        return ConfigError(
+            f"{told(tip)} serves {percent(canary.share_ppm)}, and {percent(following)} is next",
+            hint="llmvc canary step",
+        )
+    return None
+
+
+def passing(
+    tip: Release, analyses: Sequence[Analysis], *, wanted: Analysis | None = None
+) -> Analysis:
+    """Returns the analysis on which a step or a promote may rest.
+
+    Args:
+        tip: the canary's newest release.
+        analyses: all that are stored about it, the newest last.
+        wanted: the one to rest on; None for the newest.
+
+    Raises:
+        GateBlocked: an analysis of this release says fail.
+        Inconclusive: there is none, or it does not say pass.
+    """
+    known = [item for item in analyses if (item.release, item.seq) == (tip.digest, tip.seq)]
+    where = f"release {tip.seq} of {tip.bundle}/{tip.env}"
+    if wanted is not None and wanted not in known:
+        raise Inconclusive(
+            f"analysis {digest.short(wanted.digest)} is about release {wanted.seq} of "
+            f"{wanted.bundle}/{wanted.env}, not about {where}",
+            hint="llmvc canary analyze --logs GLOB",
+        )
+    if not known:
+        raise Inconclusive(
+            f"no analysis of {where} is stored", hint="llmvc canary analyze --logs GLOB"
+        )
+    failed = next((item for item in known if item.verdict == "fail"), None)
+    if failed is not None:
+        raise GateBlocked(
+            f"analysis {digest.short(failed.digest)} of {where} says fail: {failed.reason}",
+            hint="llmvc canary abort --reason '…'",
+        )
+    chosen = known[-1] if wanted is None or known[-1].verdict == "invalid" else wanted
+    if chosen.verdict != "pass":
+        raise Inconclusive(
+            f"analysis {digest.short(chosen.digest)} of {where} says {chosen.verdict}: "
+            f"{chosen.reason}",
+            hint=chosen.settle or "llmvc canary analyze --logs GLOB",
+        )
+    return chosen
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What `canary run` does about an analysis, and why."""
+
+    act: Act
+    why: str
+
+
+def answer(state: State, analysis: Analysis, *, taken: int, promote: bool) -> Answer:
+    """Returns what a tick does about the newest analysis of an open canary that counts.
+
+    Args:
+        state: an open canary that is neither void nor promoted.
+        analysis: of its newest release.
+        taken: how many looks at this release are stored, this one among them if it is one.
+        promote: whether it may go past the last step.
+    """
+    tip, canary = state.tip, state.canary
+    if tip is None or canary is None:
+        return Answer("hold", "no canary is open")
+    if analysis.verdict == "pass":
+        return _onward(tip, canary, analysis, promote=promote)
+    if analysis.verdict == "fail":
+        return Answer("abort", analysis.reason)
+    if analysis.verdict == "invalid":
+        return _by_policy(tip, canary.plan.on_invalid, f"invalid: {analysis.reason}")
+    if taken < canary.plan.looks:
+        return Answer("hold", f"inconclusive: {analysis.reason}")
+    used = f"inconclusive after all {canary.plan.looks} looks: {analysis.reason}"
+    return _by_policy(tip, canary.plan.on_inconclusive, used)
+
+
+def _onward(tip: Release, canary: Canary, analysis: Analysis, *, promote: bool) -> Answer:
+    """Returns what a pass leads to."""
+    if tip.kind == "pause":
+        return Answer("hold", "paused: llmvc canary step goes on")
+    if canary.plan.after(canary.share_ppm) is not None:
+        return Answer("step", analysis.reason)
+    if promote:
+        return Answer("promote", analysis.reason)
+    return Answer("hold", "the last step passed: llmvc canary promote")
+
+
+def _by_policy(tip: Release, wanted: str, why: str) -> Answer:
+    """Returns what the plan says, as far as there is something left to do."""
+    if wanted == "abort":
+        return Answer("abort", why)
+    return Answer("pause" if wanted == "pause" and tip.kind != "pause" else "hold", why)
+
+
+def following(canary: Canary, kind: str) -> Canary | None:
+    """Returns what a release of a kind carries after one that carries `canary`."""
+    if kind == "pause":
+        return canary
+    share = canary.plan.after(canary.share_ppm) if kind == "step" else None
+    return None if share is None else canary.widened(share)
+
+
+def told(release: Release) -> str:
+    """Names a release with all that tells it from another."""
+    share = f" at {percent(release.canary.share_ppm)}" if release.canary else ""
+    return (
+        f"{release.bundle}/{release.env} release {release.seq} ({release.kind} of "
+        f"{digest.short(release.to)}{share} by {release.actor}, {release.time})"
+    )

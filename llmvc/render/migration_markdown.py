@@ -1,0 +1,67 @@
+"""A migration as GitHub-flavoured Markdown, for a comment on a pull request.
+
+- Everything that somebody else wrote is escaped.
+"""
+
+from typing import TYPE_CHECKING, Final
+
+from llmvc.core.digest import short
+from llmvc.core.migration import Migration, Parameter
+from llmvc.render import migration, report_markdown
+from llmvc.render.report_markdown import MOST, escape
+
+if TYPE_CHECKING:
+    from llmvc.app.migrating.planning import Planned
+    from llmvc.app.reporting import Reading
+
+_LONG: Final = 2_000
+_SIGNS: Final = {"refused": "❌", "warning": "⚠️", "note": "\u2139\ufe0f"}
+
+
+def markdown(record: Migration, planned: "Planned | None" = None) -> str:
+    """Shows a record, or a plan, as GitHub-flavoured Markdown.
+
+    Args:
+        record: of the migration.
+        planned: the plan that it is of, if it was not measured yet.
+    """
+    what = "Plan of a migration" if planned is not None else "Migration"
+    models = f"{_code(record.models.from_ or migration.NONE)} → {_code(record.models.to)}"
+    lines = [f"### {what}: {escape(record.bundle)}, {models}", ""]
+    lines += [f"{escape(record.env)}: {_code(short(record.from_))} → {_code(short(record.to))}", ""]
+    if record.findings:
+        lines += [
+            f"- {_SIGNS[one.level]} **{escape(one.where)}**: {escape(one.says)}"
+            for one in record.findings
+        ]
+        lines.append("")
+    changed = [one for one in record.parameters if one.decision != "kept"]
+    if changed:
+        lines += ["| parameter | before | now | decision | why |", "|---|---|---|---|---|"]
+        lines += [*map(_row, changed), ""]
+    told = [*migration.kept(record), *migration.facts(record)]
+    told += [f"not known  {one}" for one in record.unknown]
+    told += [] if planned is None else migration.measuring(planned.calls)
+    for line in told:
+        label, _, said = line.partition("  ")
+        lines.append(f"- **{label}**: {escape(said.strip(), _LONG)}".replace("-&gt;", "→"))
+    if record.report is not None:
+        lines.append(f"- **report**: {_code(short(record.report))} says **{record.verdict}**")
+    return "\n".join(lines) + "\n"
+
+
+def with_report(record: Migration | None, reading: "Reading") -> str:
+    """Shows a migration and the report that it led to, together no longer than a comment may be."""
+    head = "" if record is None else markdown(record) + "\n"
+    return head + report_markdown.markdown(reading, most=max(2_000, MOST - len(head)))
+
+
+def _row(one: Parameter) -> str:
+    told = f"**{one.decision}**" if one.decision == "undecided" else one.decision
+    before, now = (_code(migration.value(value)) for value in (one.from_, one.to))
+    cells = (_code(one.name), before, now, told)
+    return f"| {' | '.join(cells)} | {escape(one.why)} |"
+
+
+def _code(text: str) -> str:
+    return f"<code>{escape(text, 120)}</code>"

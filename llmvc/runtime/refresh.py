@@ -1,0 +1,227 @@
+"""Refreshing: one thread that looks at the source, and puts what it read there whole.
+
+- A snapshot that cannot be read, or may not follow the one that is served, changes nothing; the
+  reason is kept until a look succeeds.
+- The thread never raises and never stops by itself: after a failure it waits longer, up to
+  `LONGEST` times as long.
+- Waits are spread by a tenth, so that a fleet does not look all at once.
+- After a fork the child looks with a thread of its own.
+"""
+
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, Mapping
+from typing import Final, Protocol
+
+from llmvc.core.assign import BUCKETS, bucket
+from llmvc.errors import LlmvcError
+from llmvc.runtime.client import Health
+from llmvc.runtime.routes import Route, routes
+from llmvc.runtime.snapshot import Key, Snapshot, load
+from llmvc.runtime.sources import Source
+
+LONGEST: Final = 10
+"""How many times the usual wait a failing source is left alone at most."""
+SPREAD: Final = 0.1
+LAST_S: Final = 1.0
+"""How long a look that is under way may take when all is to end."""
+
+
+class Heart(Protocol):
+    """What is told what this process serves; `llmvc.runtime.heart.Heart` is one."""
+
+    def beat(self, releases: Mapping[str, int], stale_s: float | None = None) -> None:
+        """Takes note of what is served."""
+        ...
+
+    def stop(self) -> None:
+        """Takes note that this process serves no more."""
+        ...
+
+
+class State:
+    """What is served now; each part is replaced, never changed.
+
+    Attributes:
+        routes: bundle and environment -> what is served there.
+        fresh: by the clock that only goes up, when the source was last known to be read.
+        snapshot: what the routes were made from.
+    """
+
+    __slots__ = ("fresh", "routes", "snapshot")
+
+    def __init__(self, snapshot: Snapshot, fresh: float) -> None:
+        self.snapshot = snapshot
+        self.routes: Mapping[Key, Route] = routes(snapshot)
+        self.fresh = fresh
+
+
+class Refresher:
+    """Keeps a state up to date.
+
+    Args:
+        source: where snapshots come from.
+        every_s: seconds between two looks.
+        fallback: a source to start from where the other cannot be read.
+        heart: is told what is served after each look.
+        on_problem: is told what went wrong, once for each new problem.
+        clock: seconds that only go up.
+        wall: seconds since 1970.
+
+    Raises:
+        LlmvcError: nothing could be read.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        every_s: float,
+        fallback: Source | None = None,
+        heart: Heart | None = None,
+        on_problem: Callable[[str], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._source, self._every_s, self._heart = source, every_s, heart
+        self._on_problem, self._clock, self._wall = on_problem, clock, wall
+        self._problem: str | None = None
+        self._failures = 0
+        self._tag: str | None = None
+        self._begin()
+        try:
+            self.state = State(*self._first(source))
+        except Exception as err:
+            if fallback is None:
+                source.close()
+                raise
+            self.state = State(*self._first(fallback))
+            self._tag = None
+            self._failed(err)
+        self._beat()
+
+    def start(self) -> None:
+        """Starts the thread."""
+        self._thread.start()
+        _RUNNING.add(self)
+
+    def stop(self) -> None:
+        """Ends the thread and lets go of the source; may be called again."""
+        _RUNNING.discard(self)
+        if self._ended.is_set():
+            return
+        self._ended.set()
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
+            self._thread.join(LAST_S)
+        if self._heart is not None:
+            self._heart.stop()
+        self._source.close()
+
+    def look(self) -> bool:
+        """Looks at the source once; returns whether what is served is what is there."""
+        with self._looking:
+            err = _error_of(self._take)  # whatever the source does, serving goes on
+            if err is None:
+                self._problem, self._failures = None, 0
+            else:
+                self._failed(err)
+            self._beat()
+        return self._problem is None
+
+    def health(self) -> Health:
+        """Returns how the looks have gone."""
+        return Health(
+            ok=self._problem is None,
+            problem=self._problem,
+            failures=self._failures,
+            stale_s=self._clock() - self.state.fresh,
+            seqs=self._seqs(),
+            snapshot=self.state.snapshot.digest,
+        )
+
+    def _begin(self) -> None:
+        """Makes what belongs to one process."""
+        self._looking = threading.Lock()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="llmvc-refresh", daemon=True)
+
+    def _first(self, source: Source) -> tuple[Snapshot, float]:
+        found = source.pointer(None)
+        if found is None:
+            raise LlmvcError("the source gives no pointer")
+        data, self._tag = found
+        return load(data, source.object), self._fresh(source)
+
+    def _take(self) -> None:
+        found = self._source.pointer(self._tag)
+        if found is not None:
+            data, tag = found
+            if data != self.state.snapshot.pointer:
+                taken = load(data, self._source.object, last=self.state.snapshot)
+                self.state.routes = routes(taken)
+                self.state.snapshot = taken
+            self._tag = tag
+        self.state.fresh = self._fresh(self._source)
+
+    def _fresh(self, source: Source) -> float:
+        """Returns when what feeds the source last looked; now if that is not told."""
+        checked = source.checked()
+        return self._clock() - (0.0 if checked is None else max(0.0, self._wall() - checked))
+
+    def _failed(self, err: Exception) -> None:
+        problem = str(err) or type(err).__name__
+        known, self._problem = self._problem, problem
+        self._failures += 1
+        on_problem = self._on_problem
+        if problem != known and on_problem is not None and not self._ended.is_set():
+            _error_of(lambda: on_problem(problem))  # who is told must not stop the looks
+
+    def _beat(self) -> None:
+        heart = self._heart
+        if heart is None:
+            return
+        err = _error_of(lambda: heart.beat(self._seqs(), self._clock() - self.state.fresh))
+        if err is not None:
+            self._failed(err)
+
+    def _seqs(self) -> dict[str, int]:
+        return {"/".join(key): seq for key, seq in self.state.snapshot.seqs.items()}
+
+    def _wait_s(self, at: int) -> float:
+        """Returns how long to wait before look number `at`."""
+        drawn = bucket(f"{os.getpid()}", f"{id(self)}/{at}") / BUCKETS
+        times = min(2.0 ** min(self._failures, 10), LONGEST)
+        return self._every_s * times * (1 + SPREAD * (2 * drawn - 1))
+
+    def _run(self) -> None:
+        ended, at = self._ended, 0
+        while not ended.wait(self._wait_s(at)):
+            self.look()
+            at += 1
+
+    def forked(self) -> None:
+        """Goes on in the child, where no thread has survived and a lock may have been held."""
+        self._begin()
+        self.start()
+
+
+def _error_of(act: Callable[[], object]) -> Exception | None:
+    """Does something and returns what it raised; a thread that died of it would serve for ever."""
+    try:
+        act()
+    except Exception as err:  # noqa: BLE001 (see above)
+        return err
+    return None
+
+
+_RUNNING: Final[weakref.WeakSet[Refresher]] = weakref.WeakSet()
+
+
+def _restart() -> None:
+    for one in list(_RUNNING):
+        one.forked()
+
+
+os.register_at_fork(after_in_child=_restart)

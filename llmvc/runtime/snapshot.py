@@ -1,0 +1,248 @@
+"""Snapshots: all that a process serves from, read once, checked, and never changed.
+
+- Every object is the one that its name says: the BLAKE3 of its bytes is computed on load.
+- A snapshot is taken whole or not at all: one missing or wrong object refuses it.
+- After another one, no environment may be gone, have a lower `seq`, or be on a fork: `previous` is
+  walked from its newest release back to the one that was served.
+- What the last snapshot held is not read again.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+from llmvc.core import bundle as bundles
+from llmvc.core import canon, digest
+from llmvc.core.bundle import Bundle
+from llmvc.core.digest import Digest
+from llmvc.core.names import is_name
+from llmvc.core.release import Release
+from llmvc.errors import FormatError, IntegrityError, NotFoundError
+from llmvc.runtime.render import Served
+
+TYPE: Final = "snapshot/1"
+POINTER: Final = "snapshot.json"
+WINDOW: Final = 32
+"""Releases of a chain that a snapshot holds."""
+MOST: Final = 16 * 2**20
+"""Bytes that a pointer or an object may have."""
+_MEMBERS: Final = frozenset(("llmvc", "environments", "bundles"))
+
+Key = tuple[str, str]
+"""A bundle's name and an environment's."""
+Read = Callable[[str], bytes]
+"""Returns an object's bytes by its 64 hex characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tip:
+    """The newest release of an environment.
+
+    Attributes:
+        release: its record.
+        digest: of the record's bytes.
+    """
+
+    release: Release
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One state of all environments.
+
+    Attributes:
+        pointer: the bytes of `snapshot.json`.
+        tips: bundle and environment -> its newest release.
+        pinnable: bundle -> what a pin may name.
+        served: digest -> a bundle that is served or may be pinned.
+        objects: digest -> the bytes of all that was read.
+    """
+
+    pointer: bytes
+    tips: Mapping[Key, Tip]
+    pinnable: Mapping[str, frozenset[Digest]]
+    served: Mapping[Digest, Served]
+    objects: Mapping[Digest, bytes] = field(repr=False, compare=False)
+
+    @property
+    def digest(self) -> Digest:
+        """The pointer's identity, which names all the rest."""
+        return digest.of_bytes(self.pointer)
+
+    @property
+    def seqs(self) -> dict[Key, int]:
+        """Number of the newest release of each environment."""
+        return {key: tip.release.seq for key, tip in self.tips.items()}
+
+
+def load(
+    pointer: bytes, read: Read, *, last: Snapshot | None = None, history: bool = False
+) -> Snapshot:
+    """Reads a snapshot whole.
+
+    Args:
+        pointer: the bytes of `snapshot.json`.
+        read: gives an object's bytes, or raises NotFoundError.
+        last: what is served now.
+        history: read the records before the newest ones, too, as far as they are there: whoever
+            hands the snapshot on needs them.
+
+    Raises:
+        FormatError: the pointer or an object is malformed.
+        IntegrityError: an object is not what its name says, or an environment went back.
+        NotFoundError: an object is missing.
+    """
+    environments, pinnable = parse(pointer)
+    shelf = _Shelf(read, last.objects if last else {})
+    tips = {key: shelf.tip(key, *named) for key, named in environments.items()}
+    if last is not None:
+        _check_after(last, tips, shelf)
+    if history:
+        for tip in tips.values():
+            list(shelf.back(tip, WINDOW))
+    wanted = {tip.release.to for tip in tips.values()}.union(*pinnable.values())
+    kept = last.served if last else {}
+    served = {one: kept.get(one) or shelf.bundle(one) for one in sorted(wanted)}
+    for one in served.values():
+        shelf.keep(one)
+    return Snapshot(
+        pointer,
+        MappingProxyType(tips),
+        MappingProxyType(pinnable),
+        MappingProxyType(served),
+        MappingProxyType(shelf.taken),
+    )
+
+
+def parse(
+    pointer: bytes,
+) -> tuple[dict[Key, tuple[int, Digest]], dict[str, frozenset[Digest]]]:
+    """Reads `snapshot.json`.
+
+    Returns:
+        Bundle and environment -> number and digest of its newest release; bundle -> what a pin
+        may name.
+
+    Raises:
+        FormatError: it is malformed, too large, or holds members that this version does not know.
+    """
+    if len(pointer) > MOST:
+        raise FormatError(f"{POINTER} has more than {MOST} bytes")
+    body = canon.decode_object(pointer, TYPE)
+    environments, listed = body.get("environments"), body.get("bundles")
+    if body.keys() != _MEMBERS:
+        raise FormatError(f"{POINTER} lacks a member, or holds one that this version does not know")
+    if not isinstance(environments, dict) or not isinstance(listed, dict):
+        raise FormatError(f"{POINTER}: environments or bundles are no object")
+    tips: dict[Key, tuple[int, Digest]] = {}
+    for name, envs in environments.items():
+        if not is_name(name) or not isinstance(envs, dict) or not envs:
+            raise FormatError(f"{POINTER}: {name!r:.50} has no environments")
+        for env, tip in envs.items():
+            told = tip if isinstance(tip, dict) and tip.keys() == {"seq", "release"} else {}
+            seq = told.get("seq")
+            if not is_name(env) or type(seq) is not int or seq < 1:
+                raise FormatError(f"{POINTER}: {name}/{env:.50} has no seq and release")
+            tips[name, env] = seq, digest.parse(told["release"])
+    if listed.keys() != environments.keys():
+        raise FormatError(f"{POINTER}: environments and bundles do not name the same bundles")
+    pinnable: dict[str, frozenset[Digest]] = {}
+    for name, digests in listed.items():
+        if not isinstance(digests, list):
+            raise FormatError(f"{POINTER}: bundles of {name} are no list")
+        pinnable[name] = frozenset(digest.parse(one) for one in digests)
+    return tips, pinnable
+
+
+def _check_after(last: Snapshot, tips: Mapping[Key, Tip], shelf: "_Shelf") -> None:
+    """Checks that every environment goes on from where it was."""
+    for key, old in last.tips.items():
+        name, new = "/".join(key), tips.get(key)
+        if new is None:
+            raise IntegrityError(f"{name} is gone; it was at release {old.release.seq}")
+        if new.release.seq < old.release.seq:
+            raise IntegrityError(
+                f"{name} went back from release {old.release.seq} to {new.release.seq}",
+                hint="the source is rewound or out of date; what was served is kept",
+            )
+        steps = new.release.seq - old.release.seq
+        for tip in shelf.back(new, steps):
+            if tip.release.seq == old.release.seq and tip.digest != old.digest:
+                raise IntegrityError(
+                    f"{name} is forked: there is another release {tip.release.seq}"
+                )
+
+
+class _Shelf:
+    """Objects as they are read and checked.
+
+    Attributes:
+        taken: digest -> bytes of all that was asked for.
+    """
+
+    def __init__(self, read: Read, known: Mapping[Digest, bytes]) -> None:
+        self._read, self._known = read, known
+        self.taken: dict[Digest, bytes] = {}
+
+    def get(self, wanted: Digest) -> bytes:
+        """Returns an object's bytes.
+
+        Raises:
+            NotFoundError: it is missing.
+            IntegrityError: it is another one.
+        """
+        data = self.taken.get(wanted, self._known.get(wanted))
+        if data is None:
+            data = self._read(digest.hex_of(wanted))
+            if len(data) > MOST or digest.of_bytes(data) != wanted:
+                raise IntegrityError(f"object {digest.short(wanted)} is not what its name says")
+        self.taken[wanted] = data
+        return data
+
+    def tip(self, key: Key, seq: int, named: Digest) -> Tip:
+        """Returns an environment's newest release as the pointer names it."""
+        release = Release.from_bytes(self.get(named))
+        if (release.bundle, release.env, release.seq) != (*key, seq):
+            raise IntegrityError(
+                f"{'/'.join(key)} release {seq} is in truth "
+                f"{release.bundle}/{release.env} release {release.seq}"
+            )
+        return Tip(release, named)
+
+    def back(self, tip: Tip, steps: int) -> Iterator[Tip]:
+        """Yields a release and those before it, as far as they are there.
+
+        Raises:
+            IntegrityError: a record does not follow from the one before it.
+        """
+        yield tip
+        for _ in range(min(steps, WINDOW)):
+            now = tip.release
+            if now.previous is None:
+                return
+            try:
+                data = self.get(now.previous)
+            except NotFoundError:
+                return
+            before = Release.from_bytes(data)
+            if (before.bundle, before.env, before.seq) != (now.bundle, now.env, now.seq - 1):
+                name = f"{now.bundle}/{now.env} release {now.seq}"
+                raise IntegrityError(f"{name} does not follow the one that it names")
+            tip = Tip(before, now.previous)
+            yield tip
+
+    def bundle(self, wanted: Digest) -> Served:
+        """Returns a bundle with all that it needs.
+
+        Raises:
+            FormatError: the object is no bundle.
+        """
+        bundle = Bundle.from_bytes(self.get(wanted))
+        return Served.of(bundle, bundles.parts(bundle, self.get).data)
+
+    def keep(self, one: Served) -> None:
+        """Notes what a bundle is made of, though it was not read this time."""
+        for part in (one.digest, *one.needs):
+            self.get(part)

@@ -1,0 +1,321 @@
+"""The agent's HTTP face, over real connections."""
+
+import http.client
+import json
+import socket
+import urllib.request
+from contextlib import closing
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+
+import pytest
+
+from llmvc import runtime
+from llmvc.core import digest
+from llmvc.runtime import door, server
+from llmvc.runtime.agent import Agent
+from llmvc.runtime.door import Door
+from llmvc.runtime.export import export
+from llmvc.runtime.fleet import Heart, read
+from llmvc.runtime.places import Folder
+from llmvc.runtime.server import serve
+from tests.serving.build import digests, llmvc, load, roll_back, tree, until
+from tests.serving.test_fleet import beat
+from tests.store.build import bundle, opened
+
+JSON = {"Content-Type": "application/json"}
+POST = "POST /v1/render HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+
+
+@pytest.fixture
+def agent(source, served):
+    said = []
+    found = Agent(source, Folder(served), "this repository", tell=said.append)
+    found.said = said
+    return found
+
+
+@pytest.fixture
+def url(agent):
+    with serve(agent, "0") as found:
+        yield found
+
+
+def ask(url, path, *, method="GET", body=None, headers=None):
+    """Returns status, headers and body of one answer, whatever it is."""
+    data = json.dumps(body).encode() if isinstance(body, dict | list) else body
+    asked = urllib.request.Request(
+        url + path, data=data, method=method, headers=JSON if headers is None else headers
+    )
+    try:
+        with urllib.request.urlopen(asked, timeout=10) as answer:
+            return answer.status, answer.headers, answer.read()
+    except HTTPError as err:
+        with err:
+            return err.code, err.headers, err.read()
+
+
+def told(url, path, **more):
+    status, headers, body = ask(url, path, **more)
+    assert headers["Content-Type"] == "application/json"
+    return status, json.loads(body)
+
+
+def raw(url, text):
+    """Sends bytes and returns all that comes back."""
+    parts = urlsplit(url)
+    with closing(socket.create_connection((parts.hostname, parts.port), timeout=10)) as made:
+        made.sendall(text if isinstance(text, bytes) else text.encode())
+        made.shutdown(socket.SHUT_WR)
+        found = b""
+        while part := made.recv(65536):
+            found += part
+    return found.decode()
+
+
+def test_the_snapshot_is_served_with_a_tag(url, served):
+    status, headers, body = ask(url, "/snapshot.json")
+    assert (status, body) == (200, (served / "snapshot.json").read_bytes())
+    assert headers["ETag"] == f'"{digest.of_bytes(body)[3:]}"'
+    status, _, body = ask(url, "/snapshot.json", headers={"If-None-Match": headers["ETag"]})
+    assert (status, body) == (304, b"")
+    for path, data in tree(served).items():
+        assert ask(url, f"/{path}")[2] == data
+
+
+def test_a_client_and_an_agent_can_read_it(url, served, tmp_path):
+    with runtime.open(url) as client:
+        assert client.resolve("support").digest == bundle("two").digest
+    from llmvc.runtime.sources import open_source
+
+    export(open_source(url), Folder(tmp_path / "next"))
+    assert tree(tmp_path / "next") == tree(served)
+
+
+def test_resolve_and_render_are_those_of_the_sdk(url, served):
+    with runtime.open(served) as client:
+        given = client.resolve("support", unit="u1")
+        body = given.render({})
+    status, found = told(url, "/v1/resolve?bundle=support&env=prod&unit=u1")
+    assert status == 200
+    expected = {name: value for name, value in given._asdict().items() if name != "bundle"}
+    for one in (expected, found):
+        assert one.pop("stale_s") >= 0
+    assert found == expected
+    asked = {"bundle": "support", "unit": "u1", "variables": {}}
+    status, found = told(url, "/v1/render", method="POST", body=asked)
+    assert (status, found["request"]) == (200, body)
+    asked |= {"pin": found["assignment"]["pin"], "api": "messages"}
+    status, found = told(url, "/v1/render", method="POST", body=asked)
+    assert (found["assignment"]["arm"], found["request"]) == (
+        "pinned",
+        given.render({}, api="messages"),
+    )
+
+
+def test_a_rollback_reaches_resolve(url, agent, origin):
+    assert told(url, "/v1/resolve?bundle=support")[1]["seq"] == 2
+    with opened(origin) as repo:
+        roll_back(repo.chain("support", "prod"), "one")
+    agent.look()
+    until(lambda: told(url, "/v1/resolve?bundle=support")[1]["seq"] == 3)
+    assert told(url, "/v1/resolve?bundle=support")[1]["digest"] in digests("one")
+
+
+def test_heartbeats_are_collected(url, served, origin, cli, monkeypatch):
+    one = Heart(url)
+    one.beat({"support/prod": 2})
+    assert one.trouble == ""
+    assert read([url])[0] == read([str(served)])[0]
+    monkeypatch.chdir(origin)
+    assert cli.json("fleet", "--heartbeats", url)["proven"]
+    one.stop()
+    assert (one.trouble, read([url])) == ("", ((), ()))
+
+
+def test_a_heartbeat_that_cannot_be_read_is_passed_on_as_such(url, served):
+    Folder(served / "fleet").write("x.json", b"{")
+    found, unread = read([url])
+    assert (found, len(unread)) == ((), 1)
+
+
+def test_only_so_many_processes_are_known(url, served, monkeypatch):
+    monkeypatch.setattr(door, "MOST_HEARTBEATS", 1)
+    for process, status in (("one-1-1", 200), ("two-1-1", 503), ("one-1-1", 200)):
+        body = beat(process).to_bytes()
+        assert ask(url, "/v1/heartbeat", method="POST", body=body)[0] == status
+
+
+def test_health_tells_of_trouble(url, agent, tmp_path):
+    assert told(url, "/healthz")[1]["ok"] is True
+    agent.place = Folder(tmp_path / "file")
+    (tmp_path / "file").write_text("x")
+    agent.look()
+    status, found = told(url, "/healthz")
+    assert (status, found["ok"], found["seqs"]) == (200, False, {"support/prod": 2})
+    assert "cannot" in found["problem"]
+
+
+def test_an_agent_that_has_seen_nothing_serves_once_it_has(source, tmp_path):
+    top = tmp_path / "later"
+    agent = Agent(source, Folder(top), "this repository")
+    with serve(agent, "127.0.0.1:0") as url:
+        for path in ("/v1/resolve?bundle=support", "/healthz"):
+            assert told(url, path)[0] == 503
+        assert told(url, "/snapshot.json")[0] == 404
+        agent.look()
+        assert told(url, "/healthz")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/", 404),
+        ("/objects/", 404),
+        ("/objects/" + "0" * 64, 404),
+        ("/objects/" + "A" * 64, 404),
+        ("/objects/../snapshot.json", 404),
+        ("/objects/%2e%2e/snapshot.json", 404),
+        ("/../../etc/passwd", 404),
+        ("/fleet/host-1-1.json", 404),
+        ("/.lock", 404),
+        ("/snapshot.json/", 404),
+        ("/v1/resolve", 400),
+        ("/v1/resolve?bundle=", 400),
+        ("/v1/resolve?bundle=other", 404),
+        ("/v1/resolve?bundle=support&env=nowhere", 404),
+        ("/v1/resolve?bundle=support&unit=", 400),
+        ("/v1/resolve?bundle=support&units=u1", 400),
+        ("/v1/render", 404),
+    ],
+)
+def test_what_is_not_there_or_makes_no_sense_is_refused(url, path, status):
+    found, error = told(url, path)
+    assert found == status
+    assert error["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"\xff",
+        b"[" * 100_000,
+        {},
+        {"bundle": 1},
+        {"bundle": "support", "variables": []},
+        {"bundle": "support", "variables": {}, "more": 1},
+        {"bundle": "support", "variables": {}, "api": "telnet"},
+        {"bundle": "support", "variables": {}, "api": 7},
+        {"bundle": "support", "variables": {}, "member": "x"},
+        {"bundle": "support", "variables": {}, "member": {}},
+        {"bundle": "support", "variables": {}, "unit": 7},
+        {"bundle": "support", "variables": {}, "unit": ""},
+    ],
+    ids=lambda body: str(body)[:40],
+)
+def test_a_body_that_makes_no_sense_is_refused(url, body):
+    status, found = told(url, "/v1/render", method="POST", body=body)
+    assert status == 400
+    assert found["error"]["code"]
+
+
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+@pytest.mark.parametrize("name", ["..%2F..%2Fsnapshot", "../snapshot", ".x", "", "a b"])
+def test_a_heartbeat_cannot_be_named_out_of_its_folder(url, served, method, name):
+    before = tree(served)
+    path = "/v1/heartbeat" + ("" if method == "POST" else f"/{name.replace(' ', '%20')}")
+    body = json.loads(beat().to_bytes()) | {"process": name}
+    status, _ = told(url, path, method=method, body=body if method == "POST" else None)
+    assert status == 400
+    assert tree(served) == before
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        ("GET /snapshot.json HTTP/1.1\r\nHost: evil.example\r\n\r\n", 403),
+        ("GET /snapshot.json HTTP/1.1\r\nHost: evil.example:8900\r\n\r\n", 403),
+        ("GET /snapshot.json HTTP/1.1\r\n\r\n", 403),
+        ("GET /snapshot.json HTTP/1.1\r\nHost: [::1\r\n\r\n", 403),
+        ("POST /v1/render HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}", 415),
+        (POST + "\r\n", 411),
+        (POST + "Content-Length: -5\r\n\r\n", 411),
+        (POST + f"Content-Length: {server.MOST_BODY + 1}\r\n\r\n", 413),
+        ("GET http://[/ HTTP/1.1\r\nHost: localhost\r\n\r\n", 404),
+        ("PUT /snapshot.json HTTP/1.1\r\nHost: localhost\r\n\r\n", 501),
+        ("HEAD /snapshot.json HTTP/1.1\r\nHost: localhost\r\n\r\n", 501),
+        (f"GET /{'x' * 70_000} HTTP/1.1\r\nHost: localhost\r\n\r\n", 414),
+        (b"\x16\x03\x01\x00\xa5 \x00\r\n\r\n", 400),
+    ],
+    ids=lambda value: repr(value)[:60],
+)
+def test_what_a_page_could_send_and_what_is_no_request_is_refused(url, request_, status):
+    found = raw(url, request_)
+    assert f" {status} " in found.split("\r\n")[0] or found.startswith("{")
+    assert '"error"' in found
+    assert ask(url, "/healthz")[0] == 200
+
+
+def test_more_connections_than_allowed_are_closed(agent, monkeypatch):
+    monkeypatch.setattr(server, "MOST_CONNECTIONS", 2)
+    with serve(agent, "0") as url:
+        parts = urlsplit(url)
+        held = [http.client.HTTPConnection(parts.hostname, parts.port, timeout=10) for _ in "ab"]
+        for one in held:
+            one.request("GET", "/healthz")
+            one.getresponse().read()
+        with closing(http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)) as third:
+            third.request("GET", "/healthz")
+            with pytest.raises((http.client.RemoteDisconnected, ConnectionError)):
+                third.getresponse()
+        for one in held:
+            one.close()
+        until(lambda: _answers(url))
+
+
+def _answers(url):
+    try:
+        return ask(url, "/healthz")[0] == 200
+    except OSError:
+        return False
+
+
+def test_a_peer_that_says_nothing_is_given_up(agent, monkeypatch):
+    monkeypatch.setattr(server._Handler, "timeout", 0.1)
+    with serve(agent, "0") as url:
+        parts = urlsplit(url)
+        with closing(socket.create_connection((parts.hostname, parts.port), timeout=10)) as slow:
+            slow.sendall(b"GET /health")
+            assert slow.recv(1) == b""
+
+
+def test_an_address_that_others_reach_is_said_to_be_open(agent):
+    with serve(agent, "0.0.0.0:0"):
+        pass
+    assert any("other machines" in line for line in agent.said)
+
+
+def test_an_address_that_is_taken_is_an_error(url, cli, tmp_path, served):
+    at, to = urlsplit(url).netloc, str(tmp_path / "x")
+    done = cli("agent", "--from", str(served), "--to", to, "--http", at, code=4)
+    assert f"cannot serve at {at}" in done.err
+
+
+def test_what_the_door_does_not_know_it_says():
+    found = Door(None).answer("GET", "/nowhere")
+    assert (found.status, json.loads(found.body)["error"]["code"]) == (404, "not-found")
+
+
+def test_an_agent_process_serves_and_ends_cleanly(origin, tmp_path):
+    top = tmp_path / "served"
+    with llmvc("agent", "--to", top, "--http", "127.0.0.1:0", cwd=origin) as child:
+        url = child.stderr.readline().split()[-1]
+        until(lambda: _answers(url))
+        assert told(url, "/v1/resolve?bundle=support")[1]["seq"] == 2
+        child.terminate()
+        child.communicate(timeout=20)
+    assert child.returncode == 0
+    assert load(top).seqs == {("support", "prod"): 2}
