@@ -20,8 +20,8 @@ from typing import NamedTuple
 
 PROCESSES = 20
 """Processes a node, each of which asks the forge where there is no agent."""
-LONGEST_S = 60.0
-"""Longest mean pause of `llmvc agent` after failures."""
+LONGEST, LONGEST_S = 5, 30.0
+"""Longest mean pause of `llmvc agent` after failures: in usual ones, and in seconds."""
 STEP_S = 0.01  # ages are told apart to this many seconds
 
 
@@ -43,7 +43,7 @@ class Poll:
         """Returns the pause after so many failures in a row; `fraction` is drawn from [0, 1)."""
         if not failures or not self.back_off:
             return self.period_s * (1 + self.jitter * (2 * fraction - 1))
-        longest = max(LONGEST_S, self.period_s)
+        longest = max(self.period_s, min(LONGEST * self.period_s, LONGEST_S))
         return min(self.period_s * 2.0 ** min(failures, 16), longest) * (0.5 + fraction)
 
 
@@ -251,7 +251,7 @@ def simulate(
     failures = [0] * len(copies)
     events = [(chance.uniform(0, poll.period_s), at) for at in range(len(copies))]
     heapq.heapify(events)
-    patience_s = end + 4 * poll.period_s + 4 * LONGEST_S
+    patience_s = end + 4 * poll.period_s + 240
     while events[0][0] < end or (events[0][0] < patience_s and not watch.over):
         now, at = events[0]
         made, hung = writer[0](now, at) if writer and at == nodes else ask(now, at)

@@ -32,6 +32,7 @@ export function fitted(bundle: Json, parts: Part[]): Part[] {
   const sizes = parts.map((part) => part.messages.reduce((sum, one) => sum + tokens(one), 0));
   let over = sizes.reduce((sum, one) => sum + one, besides(bundle)) - mostOf(bundle);
   if (policy !== "drop_oldest") return parts;
+  if (bundle.context.tokenizer) throw new Refusal("usage", "this reader counts by no tokenizer");
   const gone = new Set<number>();
   for (const source of order.filter((one: string) => ORDER.includes(one))) {
     parts.forEach((part, at) => {

@@ -17,8 +17,9 @@ import type { Json } from "./values.ts";
 
 export type Get = (wanted: string) => Promise<Uint8Array>;
 export type Tip = { release: Json; digest: string };
+export type Tips = Map<string, Tip>;
 export type Taken = {
-  tips: Map<string, Tip>;
+  tips: Tips;
   pinnable: Map<string, string[]>;
   bundles: Map<string, Json>;
   objects: Map<string, Uint8Array>;
@@ -34,7 +35,11 @@ export type Options = {
   onProblem?: (problem: string) => void;
 };
 
+/** A pointer tells of releases that what is served came from: a copy that lags, or a rewind. */
+class Older extends Refusal {}
+
 const WINDOW = 32;
+const PATIENCE_S = 60; // how long older pointers are no problem
 const LONGEST = 10;
 const DIGEST = /^b3:[0-9a-f]{64}$/;
 const NAME = /^[a-z0-9][a-z0-9-]{0,39}$/;
@@ -60,6 +65,7 @@ export class Client {
   #taken: Taken | null = null;
   #tag = "";
   #fresh = 0;
+  #agreed = 0;
   #failures = 0;
   #timer: NodeJS.Timeout | undefined;
   problem: string | null = null;
@@ -110,10 +116,17 @@ export class Client {
 
   async #take(): Promise<void> {
     const found = await this.#read("snapshot.json", this.#tag);
+    const now = performance.now() / 1000;
     if (found !== null) {
-      this.#taken = await load(found.data, this.#read, this.#taken ?? undefined);
+      try {
+        this.#taken = await load(found.data, this.#read, this.#taken ?? undefined);
+      } catch (err) {
+        if (err instanceof Older && now - this.#agreed <= PATIENCE_S) return;
+        throw err;
+      }
       this.#tag = found.tag;
     }
+    this.#agreed = now;
     let age = 0;
     try {
       const told = await this.#read("checked");
@@ -156,7 +169,7 @@ export async function load(pointer: Uint8Array, read: Read, last?: Taken): Promi
     }
     tips.set(key, { release, digest: told.release });
   }
-  for (const [key, old] of last?.tips ?? []) await checkAfter(key, old, tips.get(key), get);
+  if (last) await checkAfter(last.tips, tips, get);
   const pinnable = new Map<string, string[]>(Object.entries(body.bundles));
   const bundles = new Map<string, Json>();
   const served = [...tips.values()].map((tip) => tip.release.to);
@@ -194,21 +207,38 @@ function releaseOf(data: Uint8Array): Json {
   return release;
 }
 
-/** Checks that an environment goes on from where it was. */
-async function checkAfter(key: string, old: Tip, now: Tip | undefined, get: Get): Promise<void> {
-  if (!now) throw new Refusal("integrity", `${key} is gone`);
-  if (now.release.seq < old.release.seq) {
-    throw new Refusal("integrity", `${key} went back to release ${now.release.seq}`);
+/** Checks that every environment goes on from where it was. */
+async function checkAfter(last: Tips, tips: Tips, get: Get): Promise<void> {
+  let behind = "";
+  let apart = [...tips.keys()].some((key) => !last.has(key));
+  for (const [key, old] of last) {
+    const now = tips.get(key);
+    if (!now) {
+      behind ||= `${key} is gone`;
+      continue;
+    }
+    const forward = now.release.seq >= old.release.seq;
+    const [first, then] = forward ? [old, now] : [now, old];
+    const at = await walked(then, first.release.seq, get);
+    if (at !== null && at.digest !== first.digest) {
+      throw new Refusal("integrity", `${key} is forked: there is another release ${at.release.seq}`);
+    }
+    if (!forward) behind ||= `${key} went back to release ${now.release.seq}`;
+    if (at === null || now.release.seq > old.release.seq) apart = true;
   }
-  let at = now;
-  for (let steps = 0; steps < WINDOW && at.release.seq > old.release.seq; steps++) {
+  if (behind && apart) throw new Refusal("integrity", behind);
+  if (behind) throw new Older("integrity", behind);
+}
+
+/** Returns the release of that number before a release; null if the snapshot does not hold it. */
+async function walked(from: Tip, seq: number, get: Get): Promise<Tip | null> {
+  let at = from;
+  for (let steps = 0; steps < WINDOW && at.release.seq > seq; steps++) {
     const before = await previous(at, get);
-    if (before === null) return; // beyond what the snapshot holds
+    if (before === null) return null;
     at = before;
   }
-  if (at.release.seq === old.release.seq && at.digest !== old.digest) {
-    throw new Refusal("integrity", `${key} is forked: there is another release ${at.release.seq}`);
-  }
+  return at.release.seq === seq ? at : null;
 }
 
 /** Returns the release before this one; null if the snapshot does not hold it. */

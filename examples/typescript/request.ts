@@ -8,7 +8,7 @@ import type { Part } from "./context.ts";
 import { Refusal, canonical, isObject } from "./values.ts";
 import type { Json } from "./values.ts";
 
-const SLOT = /\\\{\{|\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}|\{\{/g;
+const SLOT = /\\\{\{|\{\{[ \t\r\n]*([A-Za-z_][A-Za-z0-9_]*)[ \t\r\n]*\}\}|\{\{/g;
 const SAME = (
   "temperature top_p top_k stop n frequency_penalty presence_penalty repetition_penalty " +
   "logprobs top_logprobs logit_bias verbosity service_tier"

@@ -49,11 +49,22 @@ export function decoded(data: Uint8Array, kind: string): Json {
   try {
     const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(data);
     const value = JSON.parse(text);
+    // Each text before a colon is a name; JSON.parse keeps the last of those that are alike.
+    const texts = [...text.matchAll(/"[^"\\]*(?:\\.[^"\\]*)*"[ \t\r\n]*(:)?/g)];
+    const names = texts.filter(([, colon]) => colon).length;
+    if (names > namesIn(value)) throw new Error("a name is there twice");
     if (value?.llmvc === kind) return value;
   } catch (err) {
     throw new Refusal("format", `not JSON: ${err}`);
   }
   throw new Refusal("format", `not a ${kind} object`);
+}
+
+/** Returns how many names all objects in a value have. */
+function namesIn(value: Json): number {
+  if (value === null || typeof value !== "object") return 0;
+  const inside = Object.values<Json>(value).reduce((sum, one) => sum + namesIn(one), 0);
+  return inside + (isObject(value) ? Object.keys(value).length : 0);
 }
 
 export function isObject(value: Json): boolean {

@@ -8,7 +8,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -59,6 +59,11 @@ class Means:
     concurrency: int = 8
     allow_unpriced: bool = False
     progress: Callable[[Progress], None] = _silent
+
+    def after(self, usd: float) -> "Means":
+        """Returns what is left of them once so much is spent."""
+        left = None if self.max_usd is None else max(0.0, self.max_usd - usd)
+        return replace(self, max_usd=left)
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,9 +280,15 @@ class Asking:
         Raises:
             ConfigError: it had to stop at a limit; votes are kept.
             ProviderError: the judge cannot be asked.
+            UsageError: a limit in USD could not hold, since its price is not known.
         """
-        with RunCache(runs.folder(self._ws.repo.common_dir)) as cache:
-            return asyncio.run(self._grade(cache, items, repeats))
+        cache = RunCache(runs.folder(self._ws.repo.common_dir))
+        try:
+            with cache:
+                return asyncio.run(self._grade(cache, items, repeats))
+        finally:
+            for note in cache.notes():
+                self._ws.tell(note)
 
     async def _grade(
         self, cache: RunCache, items: Sequence[Item], repeats: int

@@ -73,6 +73,11 @@ def analyze(
     return found
 
 
+def is_stored(ws: Workspace, found: Analysis) -> bool:
+    """Returns whether an analysis was a look, so that a step or an end may rest on it."""
+    return ws.repo.versions.read(found.digest) is not None
+
+
 def sum_up(
     ws: Workspace, where: Scene, *, logs: Iterable[str] = (), sums: Iterable[str] = ()
 ) -> Sums:

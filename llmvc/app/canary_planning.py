@@ -30,7 +30,7 @@ class Planned:
         rates: name of a guardrail -> share of the baseline that the figures rest on; None where it
             is an amount.
         missing: guardrails of which nothing is known.
-        steps: in their order; a step of 100% is left out, because it compares nothing.
+        steps: in their order.
     """
 
     bundle: str

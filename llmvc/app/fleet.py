@@ -40,6 +40,15 @@ def heartbeats(ws: Workspace, given: Sequence[str] = ()) -> tuple[str, ...]:
     return found
 
 
+def prune(ws: Workspace, places: Sequence[str]) -> tuple[str, ...]:
+    """Removes the heartbeats of processes that are dead or silent for a day; returns their names.
+
+    Raises:
+        StoreError: a place cannot be read, or a heartbeat cannot be removed.
+    """
+    return fleets.prune(places, now=ws.now().timestamp())
+
+
 def fleet(
     ws: Workspace,
     bundle: str | None,

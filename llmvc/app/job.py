@@ -270,6 +270,7 @@ def prepared(
     ws: Workspace,
     comparison: Comparison,
     choices: Choices,
+    progress: OnProgress,
     *,
     outcomes: Mapping[tuple[str, Digest], Entry] | None = None,
     watched: Watched | None = None,
@@ -281,6 +282,7 @@ def prepared(
         ws: the workspace.
         comparison: what is compared.
         choices: what the person chose.
+        progress: told how far the checks of its judges are.
         outcomes: runs of shards in which the application failed; see `Reuse`.
         watched: the suite's files, if they must not change.
         shared: the shared run cache.
@@ -289,6 +291,7 @@ def prepared(
         Inconclusive: the design cannot pass, whatever the outputs are.
         ConfigError: it cannot be made this way, or would cost too much.
         ProviderError: a provider cannot be used, or its price is not known.
+        UsageError: a limit in USD could not hold, since a price is not known.
     """
     _refuse_hopeless(ws, comparison)
     config, loaded = comparison.config, comparison.suite
@@ -307,7 +310,7 @@ def prepared(
             fresh=choices.fresh,
             outcomes=outcomes,
         )
-        panel, choices = _panel(ws, comparison, choices, ready)
+        panel, choices = _panel(ws, comparison, choices, ready, progress)
         yield Job(
             ws,
             comparison,
@@ -321,14 +324,18 @@ def prepared(
 
 
 def _panel(
-    ws: Workspace, comparison: Comparison, choices: Choices, ready: Prepared
+    ws: Workspace,
+    comparison: Comparison,
+    choices: Choices,
+    ready: Prepared,
+    progress: OnProgress,
 ) -> "tuple[Panel | None, Choices]":
     """Returns the suite's judges, checked, and what is left to spend after that."""
     if not comparison.suite.suite.judges:
         return None, choices
     from llmvc.app import panel  # noqa: PLC0415 (few suites have judges)
 
-    return panel.take(ws, comparison, choices, ready)
+    return panel.take(ws, comparison, choices, ready, progress)
 
 
 def _refuse_hopeless(ws: Workspace, comparison: Comparison) -> None:

@@ -186,7 +186,7 @@ def _answer(
     if choices.merge_only:
         return _united(ws, comparison)
     known = stored(ws, comparison, unite=not choices.dry_run)
-    if known is not None and _judges_settled(ws, comparison, known, choices):
+    if known is not None and _judges_settled(ws, comparison, known, choices, progress):
         known = stored(ws, comparison)
     if known is not None and not choices.fresh:
         return known
@@ -198,7 +198,7 @@ def _answer(
     shared = shared_cache(ws, choices)
     watched = Watched.of(ws, comparison.suite)
     with prepared(
-        ws, comparison, choices, outcomes=outcomes, watched=watched, shared=shared
+        ws, comparison, choices, progress, outcomes=outcomes, watched=watched, shared=shared
     ) as job:
         on_estimate(replace(comparison, panel=job.panel), job.expected)
         if choices.dry_run:
@@ -208,14 +208,20 @@ def _answer(
 
 
 def _judges_settled(
-    ws: Workspace, comparison: Comparison, known: Measured, choices: Choices
+    ws: Workspace,
+    comparison: Comparison,
+    known: Measured,
+    choices: Choices,
+    progress: OnProgress,
 ) -> bool:
     """Says whether a judge that nobody knew when the report was made is trusted by now."""
     if known.report is None or not known.report.judges or choices.dry_run:
         return False
     from llmvc.app import panel  # noqa: PLC0415 (few suites have judges)
+    from llmvc.app.calibrating import Means  # noqa: PLC0415
 
-    return panel.refreshed(ws, comparison, known.report, choices)
+    means = Means(choices.max_judge_usd, choices.concurrency, choices.allow_unpriced, progress)
+    return panel.refreshed(ws, comparison, known.report, means)
 
 
 def shared_cache(ws: Workspace, choices: Choices) -> "Shared | None":

@@ -51,9 +51,9 @@ def _target(ws: Workspace, *, bundle: str, env: str) -> Iterator[Finding]:
             to = rollback.rollback(ws, bundle, env, wish, dry_run=True).moved.release.to
             yield Finding("ok", f"{where}: {what} serves {short(to)}, and all of it is here")
         except (NotFoundError, ConfigError) as err:
-            yield Finding("hint", f"{where}: {what} cannot: {err}", err.hint)
+            yield Finding("hint", f"{where}: {what} is not possible: {err}", err.hint)
         except LlmvcError as err:
-            yield Finding("bad", f"{where}: {what} cannot: {err}", err.hint)
+            yield Finding("bad", f"{where}: {what} is not possible: {err}", err.hint)
 
 
 def _push(ws: Workspace, *, bundle: str, env: str) -> Iterator[Finding]:

@@ -32,7 +32,7 @@ from llmvc.gate import judged
 from llmvc.gate.level import Standing
 
 if TYPE_CHECKING:
-    from llmvc.app.job import Choices, Comparison
+    from llmvc.app.job import Choices, Comparison, OnProgress
 
 
 _IDLE: Final[Mapping[str, Any]] = {
@@ -143,7 +143,11 @@ class Panel:
 
 
 def take(
-    ws: Workspace, comparison: "Comparison", choices: "Choices", ready: Prepared
+    ws: Workspace,
+    comparison: "Comparison",
+    choices: "Choices",
+    ready: Prepared,
+    progress: "OnProgress",
 ) -> "tuple[Panel, Choices]":
     """Returns the judges of a comparison, checked, and the choices with what is left to spend.
 
@@ -154,13 +158,13 @@ def take(
         comparison: what is compared.
         choices: what the person chose.
         ready: the calls whose outputs are to be judged.
+        progress: told how far the checks are.
 
     Raises:
         ConfigError: a judge's connection is not described well, or a limit was reached.
         ProviderError: a judge cannot be asked.
     """
-    most = choices.max_judge_usd
-    means = Means(most, choices.concurrency, choices.allow_unpriced)
+    means = Means(choices.max_judge_usd, choices.concurrency, choices.allow_unpriced, progress)
     seats, spent = seated(
         ws,
         comparison.suite.suite,
@@ -169,8 +173,7 @@ def take(
         means=None if choices.dry_run else means,
         writers=_writers(comparison),
     )
-    left = None if most is None else max(0.0, most - spent)
-    rest = replace(choices, max_judge_usd=left)
+    rest = replace(choices, max_judge_usd=means.after(spent).max_usd)
     found = Panel(seats, Forecast())
     grading = Grading(
         ready.suite,
@@ -269,8 +272,7 @@ def _known(
         if means is None:
             known[own] = judges.known(ws, own, connection)
             continue
-        left = None if means.max_usd is None else max(0.0, means.max_usd - spent)
-        known[own], usd = calibrating.ready(ws, one, connection, replace(means, max_usd=left))
+        known[own], usd = calibrating.ready(ws, one, connection, means.after(spent))
         spent += usd
     return known, spent
 
@@ -330,7 +332,7 @@ def _lines(seat: Seat) -> list[str]:
     return lines
 
 
-def refreshed(ws: Workspace, comparison: "Comparison", report: Report, choices: "Choices") -> bool:
+def refreshed(ws: Workspace, comparison: "Comparison", report: Report, means: Means) -> bool:
     """Files a report anew if a judge that nobody knew when it graded is trusted by now.
 
     No call but a check of the judge is made: the runs and their grades are those of the report. A
@@ -343,7 +345,6 @@ def refreshed(ws: Workspace, comparison: "Comparison", report: Report, choices: 
     if all(one.state != UNCALIBRATED for one in told.values()):
         return False
     suite = comparison.suite.suite
-    means = Means(choices.max_judge_usd, choices.concurrency, choices.allow_unpriced)
     seats, _ = seated(
         ws,
         suite,
@@ -367,8 +368,7 @@ def refreshed(ws: Workspace, comparison: "Comparison", report: Report, choices: 
 
 
 def _facts(told: Evidence) -> dict[str, Any]:
-    names = ("identities", "flips", "graded", "flagged", "usd")
-    return {name: getattr(told, name) for name in names}
+    return {name: getattr(told, name) for name in _IDLE}
 
 
 def again(ws: Workspace, report: Report, suite: Suite, said: Mapping[str, canon.Json]) -> Report:

@@ -80,7 +80,7 @@ def _judged(ws: Workspace, blank: Checked, comparison: Comparison, progress: OnP
     if code and (obstacle := _not_here(ws, blank.commit)):
         return _not_measured(blank, f"{code} would run, and {obstacle}")
     choices = Choices(max_usd=hook.max_usd, max_seconds=hook.max_seconds)
-    with job.prepared(ws, comparison, choices) as prepared:
+    with job.prepared(ws, comparison, choices, progress) as prepared:
         expected = prepared.expected
         if expected.usd is None or expected.usd > hook.max_usd:
             cost = "unknown cost" if expected.usd is None else f"about {dollars(expected.usd)}"

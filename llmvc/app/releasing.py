@@ -22,6 +22,7 @@ from llmvc.core.report import Report
 from llmvc.core.suite import Suite
 from llmvc.core.version import Source, Version
 from llmvc.errors import ConfigError, Inconclusive, UsageError
+from llmvc.gate.canary import told
 from llmvc.store.chain import CALIBRATION, MIGRATION, REPORT
 
 if TYPE_CHECKING:
@@ -274,9 +275,15 @@ def source_of(ws: Workspace, candidate: Resolved, policy: Policy, env: str) -> S
 
 
 def check_again(
-    place: Place, candidate: Resolved, exceptions: Exceptions, *, verb: str = "promote"
+    place: Place, candidate: Resolved, exceptions: Exceptions, *, command: str | None = None
 ) -> None:
     """Checks that nothing comes back that was rolled back, unless a person says why.
+
+    Args:
+        place: where it was rolled back from.
+        candidate: what is to be served.
+        exceptions: what a person allows.
+        command: what was asked for; None for a promote to that place.
 
     Raises:
         ConfigError: it would.
@@ -289,8 +296,8 @@ def check_again(
     if tip is None or not listed:
         return
     if not (exceptions.again and exceptions.reason):
-        where = f"{tip.release.bundle}/{tip.release.env}"
-        again = f"llmvc {verb} {candidate.label} {tip.release.env}"
+        where = f"{tip.release.bundle}/{tip.release.env}, which is at {told(tip.release)}"
+        again = command or f"llmvc promote {candidate.label} {tip.release.env}"
         raise ConfigError(
             f"{digest.short(listed[0])} was rolled back from {where}",
             hint=f"to serve it again: {again} --again --reason '…'",

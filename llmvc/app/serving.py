@@ -15,6 +15,7 @@ from llmvc.core.names import check_name
 from llmvc.errors import LlmvcError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
+    from llmvc.core.canon import Json
     from llmvc.runtime.agent import Agent
     from llmvc.runtime.export import Exported
     from llmvc.store.serving import GitSource
@@ -96,6 +97,29 @@ def publish(ws: Workspace, *, unpushed: bool = False) -> str:
             lines.append(f"snapshot NOT WRITTEN to {target}: {err}; mend it, then llmvc snapshot")
     source.close()
     return "\n".join(lines)
+
+
+def flags(ws: Workspace, bundle: str | None, env: str) -> dict[str, "Json"]:
+    """Returns an environment, with the canary that counts beside it, as a flag for flagd.
+
+    Args:
+        ws: the workspace.
+        bundle: its name; None if only one was released.
+        env: the environment that services ask for.
+
+    Raises:
+        NotFoundError: nothing was released there.
+    """
+    from llmvc.runtime import flagd, snapshot  # noqa: PLC0415 (few repositories need it)
+
+    name = ws.released_bundle(bundle)
+    source = source_of(ws, (name,))
+    try:
+        found = source.pointer(None)
+        assert found is not None  # noqa: S101 (it was shown nothing)
+        return flagd.export(snapshot.load(found[0], source.object), name, env)
+    finally:
+        source.close()
 
 
 def source_of(ws: Workspace, bundles: Sequence[str] = (), envs: Sequence[str] = ()) -> "GitSource":

@@ -91,7 +91,8 @@ def measure_shard(
     costs: list[float | None] = []
     notes: dict[str, None] = {}
     for one in _questions(ws, comparison):
-        with prepared(ws, one, choices, watched=Watched.of(ws, one.suite), shared=shared) as job:
+        watched = Watched.of(ws, one.suite)
+        with prepared(ws, one, choices, progress, watched=watched, shared=shared) as job:
             on_estimate(replace(one, panel=job.panel), job.expected)
             if choices.dry_run:
                 continue
@@ -182,7 +183,7 @@ def merge(
     }
     asked = _questions(ws, comparison)
     for one in asked:
-        with prepared(ws, one, choices, outcomes=outcomes) as job:
+        with prepared(ws, one, choices, progress, outcomes=outcomes) as job:
             _check_complete(job, files, one.question)
     return measuring.evaluate_comparison(
         ws,

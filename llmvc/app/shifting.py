@@ -1,7 +1,7 @@
 """Moving a judge: the same stored answers, graded by the one that goes and the one that comes."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from llmvc.app import calibrating, evidence, judges
 from llmvc.app.calibrating import Asking, Means
@@ -62,12 +62,7 @@ def shift(ws: Workspace, revision: str, env: str, *, report: str | None, means: 
     spent = 0.0
     scores: list[Mapping[str, float | None]] = []
     for one in (old, new):
-        left = None if means.max_usd is None else max(0.0, means.max_usd - spent)
-        asking = Asking(
-            ws,
-            calibrating.connected(ws, one),
-            replace(means, max_usd=left),
-        )
+        asking = Asking(ws, calibrating.connected(ws, one), means.after(spent))
         grades = asking.grade([item for item, _ in items.values()])
         scores.append({key: ones[0].score for key, ones in grades.items()})
         spent += asking.budget.spent

@@ -61,14 +61,15 @@ class Watch:
     def __call__(self, now: Progress) -> None:
         """Takes how far the eval is."""
         moment = self.clock()
-        self._began = moment if self._began is None else self._began
         if now.judging is None:
+            # A judge may be checked before the first call: that time is none of the calls'.
+            since = self._began = moment if self._began is None else self._began
             self._judging_since = None
-        elif self._judging_since is None:
-            self._judging_since = moment
+        else:
+            since = moment if self._judging_since is None else self._judging_since
+            self._judging_since = since
         if moment >= self._next:
             self._next = moment + self.every_s
-            since = self._began if self._judging_since is None else self._judging_since
             self.show(text(now, moment - since), now)
 
 

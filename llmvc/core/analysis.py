@@ -4,6 +4,7 @@
   on: the same sums at the same look are the same analysis, so that asking twice is one look.
 - `invalid` beats everything: where the measurement is broken, no figure counts.
 - No data is `inconclusive`, never a pass. What a figure cannot say is None, with a reason.
+- An analysis comes from a ref that everybody may write to: nothing rests on one with a `mistake`.
 """
 
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from typing import ClassVar, Final, Literal
 
 from llmvc.core.digest import Digest
 from llmvc.core.record import Record
+from llmvc.core.release import Release
 
 Outcome = Literal["pass", "fail", "inconclusive"]
 Result = Literal["pass", "fail", "inconclusive", "invalid"]
@@ -137,3 +139,32 @@ class Analysis(Record):
     made: str
     actor: str
     tool: str
+
+
+def mistake(found: Analysis, release: Release) -> str | None:
+    """Returns why an analysis is none of a canary's release, or none by its plan; None if it is.
+
+    It is held against the record that it names and against itself: a pass that its own figures, or
+    the plan that the canary was started with, do not give is no pass.
+    """
+    canary = release.canary
+    about = (found.bundle, found.env, found.release, found.seq, found.candidate, found.rollout)
+    tip = (release.bundle, release.env, release.digest, release.seq, release.to)
+    if canary is None or about != (*tip, canary.salt):
+        return f"it is about release {found.seq} of {found.bundle}/{found.env}"
+    rules = [(one.name, one.metric, one.margin, one.limit) for one in canary.guardrails]
+    if [(one.name, one.metric, one.margin, one.limit) for one in found.guardrails] != rules:
+        return "its guardrails are not the plan's"
+    broken = any(check.broken for check in found.checks.values())
+    if (found.verdict == "invalid") != bool(found.invalid) or (broken and not found.invalid):
+        return f"it says {found.verdict} of a measurement that is broken, or the reverse"
+    if found.verdict != "pass":
+        return None
+    bounds = [
+        (one.high, one.limit if one.margin is None else one.margin) for one in found.guardrails
+    ]
+    shown = all(high is not None and most is not None and high < most for high, most in bounds)
+    units = [found.arms[name].units if name in found.arms else 0 for name in ARMS]
+    if not shown or found.look > canary.plan.looks or min(units) < canary.plan.min_units:
+        return "it says pass, and its figures or the plan do not"
+    return None

@@ -48,7 +48,7 @@ class Plan:
     """How a canary widens, and what each step waits for.
 
     Attributes:
-        steps: shares in ppm, strictly rising, each in (0, 1,000,000].
+        steps: shares in ppm, strictly rising, each in (0, 1,000,000): promote is the last step.
         min_units: units that each arm needs before a step is judged.
         min_seconds: how long a step lasts at least, so that it covers a cycle of traffic.
         looks: how often a step's data may be judged.
@@ -71,8 +71,11 @@ class Plan:
         """Checks the shares, which must add up to a rising rollout."""
         if not self.steps or list(self.steps) != sorted(set(self.steps)):
             raise FormatError("a canary's steps do not rise", hint="for one: steps: [5%, 25%]")
-        if not (self.steps[0] > 0 and self.steps[-1] <= WHOLE):
-            raise FormatError("a canary's step is not above 0% and at most 100%")
+        if not 0 < self.steps[0] <= self.steps[-1] < WHOLE:
+            raise FormatError(
+                "a canary's step is not above 0% and below 100%",
+                hint="100% leaves nothing to compare with: promote is the last step",
+            )
         if not 0 < self.alpha < 0.5 or min(self.looks, self.min_units, self.min_seconds + 1) < 1:
             raise FormatError("a canary's alpha, looks, min_units or min_seconds is out of range")
         answers = {self.on_inconclusive, self.on_invalid}

@@ -24,7 +24,7 @@ _MASK: Final = re.compile("[\ue000\ue002]([0-9]+)[\ue001\ue003]")
 _FENCED: Final = r"^ {0,3}(?P<fence>```+|~~~+)[^\n]*\n(?:.*?^ {0,3}(?P=fence)[`~]*[ \t]*$|.*\Z)"
 _QUOTED: Final = r"`[^`\n]+`"
 _SLOTS: Final = {
-    "simple": r"\\\{\{|\{\{\s*[A-Za-z_][A-Za-z0-9_]*\s*\}\}",
+    "simple": r"\\\{\{|\{\{[ \t\n\r]*[A-Za-z_][A-Za-z0-9_]*[ \t\n\r]*\}\}",
     "jinja2": r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}",
 }
 NAME: Final = r"[A-Za-z][A-Za-z0-9_]*(?: [A-Za-z0-9_]+){0,2}"

@@ -80,7 +80,7 @@ def price_of(arm: Arm, prices: Prices) -> Price | None:
     return found
 
 
-def check_priced(arms: Sequence[Arm], prices: Prices, *, capped: bool = False) -> None:
+def check_priced(arms: Sequence[Arm], prices: Prices, *, capped: str | None = None) -> None:
     """Refuses a plain model call whose price is not known.
 
     Applications and commands may state their cost in the answer, so they are judged by that.
@@ -100,12 +100,12 @@ def check_priced(arms: Sequence[Arm], prices: Prices, *, capped: bool = False) -
             raise unpriced(arm, capped=capped)
 
 
-def unpriced(arm: Arm, *, capped: bool = False) -> LlmvcError:
+def unpriced(arm: Arm, *, capped: str | None = None) -> LlmvcError:
     """Returns the error that says whose price is not known.
 
     Args:
         arm: whose it is.
-        capped: whether such calls would be allowed, were it not for a limit in USD.
+        capped: the option whose limit in USD alone stands against such calls; None if none does.
     """
     provider, models = arm.model
     name = "/".join((provider, *models[-1:]))
@@ -115,7 +115,7 @@ def unpriced(arm: Arm, *, capped: bool = False) -> LlmvcError:
         "self_hosted: true on the provider if calls are free, or "
     )
     if capped:
-        return UsageError(f"--max-usd cannot hold: {what}", hint=f"{hint}leave out --max-usd")
+        return UsageError(f"{capped} cannot hold: {what}", hint=f"{hint}leave out {capped}")
     return ProviderError(what, hint=f"{hint}pass --allow-unpriced")
 
 
@@ -171,13 +171,22 @@ def dollars(amount: float) -> str:
 
 
 class Budget:
-    """Counts money while calls are under way."""
+    """Counts money while calls are under way.
+
+    Args:
+        max_usd: what they may cost; None for no limit.
+    """
 
     def __init__(self, max_usd: float | None) -> None:
         self._max_usd = max_usd
         self._promised = 0.0
         self._under_way = self._settled = 0
         self.spent = 0.0
+
+    @property
+    def limited(self) -> bool:
+        """Whether there is a limit."""
+        return self._max_usd is not None
 
     def share(self, expected: float) -> float:
         """Returns what a call may cost: as expected, or as the calls so far if they cost more."""
@@ -213,25 +222,38 @@ class Money:
         prices: the table.
         allow_unpriced: whether calls of unknown price may be made.
         table: what a report says of the table, once a cost rests on it.
-        capped: whether they may not after all, since a limit in USD could not hold.
+        capped: the option whose limit in USD could not hold, so that they may not after all.
     """
 
     arms: Mapping[str, Price | None]
     prices: Prices
     allow_unpriced: bool
     table: Mapping[str, canon.Json] | None = None
-    capped: bool = False
+    capped: str | None = None
 
     @classmethod
-    def of(cls, arms: Sequence[Arm], limits: Limits, prices: Prices) -> "Money":
+    def of(
+        cls,
+        arms: Sequence[Arm],
+        prices: Prices,
+        *,
+        allow_unpriced: bool = False,
+        limit: str | None = None,
+    ) -> "Money":
         """Looks up the arms' prices.
+
+        Args:
+            arms: whose calls are made.
+            prices: the table.
+            allow_unpriced: whether calls of unknown price may be made, if no limit stands.
+            limit: the option that limits what they cost; None for no limit.
 
         Raises:
             ProviderError: one is not known, and must be.
             UsageError: the same, and only a limit in USD stands against it.
         """
-        capped = limits.allow_unpriced and limits.max_usd is not None
-        allowed = limits.allow_unpriced and not capped
+        capped = limit if allow_unpriced else None
+        allowed = allow_unpriced and capped is None
         if not allowed:
             check_priced(arms, prices, capped=capped)
         found: dict[str, Price | None] = {arm.name: price_of(arm, prices) for arm in arms}

@@ -95,9 +95,15 @@ def prepare(
 
     Raises:
         ProviderError: a price is not known, and must be.
+        UsageError: the same, and only `limits.max_usd` stands against it.
     """
     reuse = Reuse(whole, suite, cache, now=now, fresh=fresh, outcomes=outcomes)
-    money = Money.of(whole.arms, limits, prices)
+    money = Money.of(
+        whole.arms,
+        prices,
+        allow_unpriced=limits.allow_unpriced,
+        limit=None if limits.max_usd is None else "--max-usd",
+    )
     return Prepared(whole, suite, cache, reuse, money, money.estimate(whole, reuse), now, fresh)
 
 

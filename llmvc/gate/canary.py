@@ -13,7 +13,7 @@ from typing import Literal
 
 from llmvc.core import canary as canaries
 from llmvc.core import digest
-from llmvc.core.analysis import Analysis
+from llmvc.core.analysis import Analysis, mistake
 from llmvc.core.canary import Canary, percent
 from llmvc.core.release import MEASURED, Release
 from llmvc.errors import ConfigError, GateBlocked, Inconclusive, LlmvcError
@@ -141,12 +141,12 @@ def passing(
         GateBlocked: an analysis of this release says fail.
         Inconclusive: there is none, or it does not say pass.
     """
-    known = [item for item in analyses if (item.release, item.seq) == (tip.digest, tip.seq)]
+    known = [item for item in analyses if mistake(item, tip) is None]
     where = f"release {tip.seq} of {tip.bundle}/{tip.env}"
     if wanted is not None and wanted not in known:
+        why = mistake(wanted, tip) or "it is not filed there"
         raise Inconclusive(
-            f"analysis {digest.short(wanted.digest)} is about release {wanted.seq} of "
-            f"{wanted.bundle}/{wanted.env}, not about {where}",
+            f"analysis {digest.short(wanted.digest)} is none of {where}: {why}",
             hint="llmvc canary analyze --logs GLOB",
         )
     if not known:

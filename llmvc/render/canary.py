@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from llmvc.core import canary as canaries
-from llmvc.core.canary import percent
+from llmvc.core.canary import Canary, Guardrail, percent
 from llmvc.core.digest import short
 from llmvc.core.plural import count
 from llmvc.core.release import Release
@@ -32,6 +32,34 @@ def evidence(release: Release) -> str:
     return f"{'report' if release.suite else 'calibration'} {short(release.report)}"
 
 
+def record(found: Canary) -> str:
+    """Shows what a release says of its canary: whom it serves, and by which plan."""
+    plan = found.plan
+    steps = ", ".join(percent(step) for step in plan.steps)
+    least = f"each {plan.min_seconds:,} s and {count(plan.min_units, 'unit')} an arm at least"
+    budget = [
+        f"${most:g} a {per}"
+        for most, per in ((found.max_usd_per_unit, "unit"), (found.max_usd_per_day, "day"))
+        if most is not None
+    ]
+    rows = [
+        ("share", f"{percent(found.share_ppm)} of {found.of}'s {found.unit}s"),
+        ("beside", f"release {short(found.baseline)} of {found.of}"),
+        ("rollout", f"{found.salt}, by {found.bucketing}"),
+        ("steps", f"{steps}; {least}"),
+        ("test", f"{plan.test}, {count(plan.looks, 'look')}, alpha {plan.alpha:g}"),
+        *(("guardrail", f"{one.name}, {_bound(one)}") for one in found.guardrails),
+        *(("budget", most) for most in budget),
+        ("inconclusive", f"after all looks: {plan.on_inconclusive}"),
+        ("invalid", plan.on_invalid),
+    ]
+    return table(rows)
+
+
+def _bound(one: Guardrail) -> str:
+    return f"margin +{100 * one.margin:g} points" if one.margin else f"limit x{one.limit:g}"
+
+
 def status(found: "Status", *, colored: bool) -> str:
     """Shows where a canary stands, as a person on call reads it."""
     item, canary = found.release, found.release.canary
@@ -50,6 +78,7 @@ def status(found: "Status", *, colored: bool) -> str:
     ]
     rows = [
         ("since", f"{item.time}, release {item.seq}, {item.kind} by {item.actor}"),
+        *([("why", f'"{item.reason}"')] if item.reason else []),
         ("beside", told(found.served) if found.served else f"{found.of} is not known here"),
         ("rollout", canary.salt),
         ("analysis", _analysis(found.analysis, colored=colored)),
@@ -62,10 +91,13 @@ def status(found: "Status", *, colored: bool) -> str:
 
 def _analysis(found: "Analysis | None", *, colored: bool) -> str:
     if found is None:
-        return "none of this release yet"
+        return "no look at this release yet"
     verdict = paint(found.verdict, found.verdict, colored=colored)
-    arms = ", ".join(f"{name} {count(arm.units, 'unit')}" for name, arm in found.arms.items())
-    return f"{short(found.digest)}  {verdict}  look {found.look}, {arms}: {found.reason}"
+    return f"{short(found.digest)}  {verdict}  look {found.look}, {_units(found)}: {found.reason}"
+
+
+def _units(found: "Analysis") -> str:
+    return ", ".join(f"{name} {count(arm.units, 'unit')}" for name, arm in found.arms.items())
 
 
 def status_members(found: "Status") -> dict[str, Any]:
@@ -114,7 +146,7 @@ def ticked(done: "Ticked") -> str:
 
     lines = [f"{done.act}: {done.why}"]
     if done.analysis is not None:
-        lines.append(f"  analysis  {_analysis(done.analysis, colored=False)}")
+        lines.append(f"  look {done.analysis.look}  {_units(done.analysis)}")
     return "\n".join([*lines, *(views.moved(item, dry_run=False) for item in done.moved)])
 
 

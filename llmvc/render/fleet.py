@@ -1,5 +1,6 @@
 """How fleets and snapshots are shown."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,12 @@ def told(found: "Fleet") -> str:
 
 def _processes(number: int) -> str:
     return "1 process" if number == 1 else f"{number:,} processes"
+
+
+def pruned(processes: Sequence[str]) -> str:
+    """Shows whose heartbeats were removed."""
+    names = f": {', '.join(processes)}" if processes else ""
+    return f"{count(len(processes), 'heartbeat')} removed{names}"
 
 
 def fleet_json(found: "Fleet") -> dict[str, Any]:

@@ -9,7 +9,7 @@ from llmvc.core.digest import short
 from llmvc.core.plural import count
 from llmvc.core.release import Release
 from llmvc.core.version import Version
-from llmvc.render import canary, changes, entry, migration, spellings
+from llmvc.render import canary, changes, entry
 from llmvc.render.judges import shift_words
 from llmvc.render.text import paint, table
 
@@ -127,7 +127,8 @@ def moved(done: "Moved", *, dry_run: bool) -> str:
     item = done.release
     where = f"{item.bundle}/{item.env}"
     if not done.written and not dry_run:
-        return f"{where}  {short(item.to)}  served already, nothing to do"
+        state = "paused" if item.kind == "pause" else "served"
+        return f"{where}  {short(item.to)}  {state} already, nothing to do"
     lines = [
         f"{where}  {short(item.from_)} -> {short(item.to)}  release {item.seq}, {canary.kind(item)}"
     ]
@@ -143,6 +144,8 @@ def moved(done: "Moved", *, dry_run: bool) -> str:
 
 def verdict(report: "Report", judged: "Verdict", *, colored: bool) -> str:
     """Shows one line a metric and the verdict, as a reviewer reads it."""
+    from llmvc.render import spellings  # noqa: PLC0415 (a move shows no metric)
+
     lines = [metrics(report.estimates, judged, colored=colored)]
     told = paint(judged.verdict, judged.verdict, colored=colored)
     lines.append(f"verdict: {told}  {judged.reason}")
@@ -282,8 +285,12 @@ def shown(found: "Shown") -> str:
     lines = [head]
     item = found.resolved.release
     if item is not None:
-        lines.append("  ".join(_release_row(item, colored=False)))
+        lines.append("  ".join(_release_row(item, colored=False)).rstrip())
+        if item.canary is not None:
+            lines += ["\n[canary]", canary.record(item.canary)]
     if found.migration is not None:
+        from llmvc.render import migration  # noqa: PLC0415 (few releases have one)
+
         lines += ["\n[migration]", migration.record_text(found.migration)]
     for name in SECTIONS:
         members = found.resolved.bundle.section(name)

@@ -2,6 +2,7 @@
 
 - What cannot be reached, or must not be followed, leaves the folder as it is, and its `checked`
   where it was, so that readers know how old it is.
+- An older pointer of the same releases is no trouble for `PATIENCE_S`: caches do not agree at once.
 - Trouble is said once, when it begins, and once more when it is over.
 - Failures are followed by longer and longer pauses; all pauses differ between machines.
 """
@@ -17,14 +18,15 @@ from llmvc.core import digest
 from llmvc.errors import LlmvcError, StoreError
 from llmvc.runtime.export import Exported, export
 from llmvc.runtime.places import Folder, put
-from llmvc.runtime.snapshot import POINTER
+from llmvc.runtime.snapshot import PATIENCE_S, POINTER, OlderError
 
 if TYPE_CHECKING:
     from llmvc.runtime.sources import Source
 
 CHECKED: Final = "checked"
-LONGEST_S: Final = 60.0
-"""Longest mean pause after failures, unless the usual one is longer."""
+LONGEST: Final = 5
+LONGEST_S: Final = 30.0
+"""Longest mean pause after failures: in usual ones, and in seconds unless the usual is longer."""
 
 
 class Stopped(BaseException):
@@ -72,6 +74,7 @@ class Agent:
     fraction: Callable[[], float] = _fraction
     trouble: LlmvcError | None = field(default=None, init=False)
     _failures: int = field(default=0, init=False)
+    _agreed: float | None = field(default=None, init=False)
     _tag: str | None = field(default=None, init=False)
     _last: Exported | None = field(default=None, init=False)
 
@@ -99,8 +102,12 @@ class Agent:
             wrong = err  # other environments may have moved all the same, or somebody here did it
         try:
             done = self._write()
+            self._agreed = began
             if wrong is None:
                 self._check(began)
+        except OlderError as err:
+            if self._agreed is None or not 0 <= began - self._agreed <= PATIENCE_S:
+                wrong = wrong or err
         except LlmvcError as err:
             wrong = wrong or err
         except OSError as err:
@@ -112,7 +119,7 @@ class Agent:
         """Returns how long to wait before the next look, in seconds."""
         if not self._failures:
             return self.every_s * (0.9 + 0.2 * self.fraction())
-        longest = max(LONGEST_S, self.every_s)
+        longest = max(self.every_s, min(LONGEST * self.every_s, LONGEST_S))
         mean: float = min(self.every_s * 2 ** min(self._failures, 16), longest)
         return mean * (0.5 + self.fraction())
 

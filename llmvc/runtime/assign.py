@@ -7,6 +7,8 @@ if TYPE_CHECKING:
 
     from llmvc.core.canon import Json
     from llmvc.runtime.render import Served
+else:
+    Served = object  # its text instead would load Python's parser: a sixth of the import
 
 Arm = Literal["baseline", "canary", "pinned"]
 
@@ -39,7 +41,7 @@ class Assignment(NamedTuple):
     rollout: str | None
     pin: str
     pinned: bool
-    bundle: "Served"
+    bundle: Served
     unit: str | None
     stale_s: float
 
@@ -49,6 +51,6 @@ class Assignment(NamedTuple):
         """Returns the body of a request to the provider; see `Served.render`."""
         return self.bundle.render(variables, api=api)
 
-    def member(self, name: str) -> "Served":
+    def member(self, name: str) -> Served:
         """Returns a member of a set; see `Served.member`."""
         return self.bundle.member(name)

@@ -43,6 +43,7 @@ class Health(NamedTuple):
         ok: whether the last look at the source succeeded and nothing was refused.
         problem: what went wrong at the last look; None if nothing did.
         failures: looks that failed since the last one that succeeded.
+        older: looks in a row that met an older pointer than the one that is served.
         stale_s: seconds since the source was last known to be read.
         seqs: `bundle/env` -> number of the release that is served.
         snapshot: digest of the pointer that is served.
@@ -54,6 +55,7 @@ class Health(NamedTuple):
     stale_s: float
     seqs: Mapping[str, int]
     snapshot: str
+    older: int = 0
 
 
 class Client:
@@ -125,7 +127,7 @@ class Client:
                 head = route.plain
             elif named is None:
                 head = self._nobody(route)
-            elif drawn(canary.salted + named) < canary.share_ppm:
+            elif drawn(canary.salted + named) <= canary.last:
                 head = canary.candidate
             else:
                 head = canary.baseline
@@ -183,7 +185,7 @@ class Client:
         if self._on_no_unit == "raise":
             raise UsageError(
                 f"{route.plain[0]}/{route.plain[1]} has a canary open and there is no unit",
-                hint="pass unit=, the id of the conversation or user",
+                hint="a unit is the id of the conversation or user",
             )
         return route.plain
 

@@ -1,12 +1,14 @@
 """The agent's answers over HTTP: the snapshot, resolve, render and heartbeats, for any language.
 
 - Only names that match exactly are ever turned into paths.
+- What is asked is read strictly: UTF-8, and nothing twice. Else two units could share a bucket.
 - Every answer but the snapshot's own files is one JSON object; a refusal is `{"error": …}`.
 """
 
 import json
 import re
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +16,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from llmvc import runtime
-from llmvc.core import digest
+from llmvc.core import canon, digest
 from llmvc.errors import FormatError, LlmvcError, NotFoundError, StoreError, UsageError
 from llmvc.runtime import heart
 from llmvc.runtime.client import Client
@@ -25,6 +27,11 @@ from llmvc.runtime.sources import CHECKED, OBJECTS
 
 JSON: Final = "application/json"
 MOST_HEARTBEATS: Final = 10_000
+MOST_FIELDS: Final = 16
+FRESH: Final = "no-cache"
+"""For what changes: it may be kept, and is asked for again each time."""
+FOREVER: Final = "public, max-age=31536000, immutable"
+"""For objects, whose name is their digest."""
 _OBJECT: Final = re.compile(r"/objects/(?P<name>[0-9a-f]{64})\Z")
 _STATUS: Final[tuple[tuple[type[LlmvcError], int], ...]] = (
     (NotFoundError, 404),
@@ -43,12 +50,14 @@ class Answer:
         body: the bytes.
         kind: their content type.
         etag: their BLAKE3, where they may be asked for again; else empty.
+        cache: for how long they may be kept, as HTTP's `Cache-Control`.
     """
 
     status: int
     body: bytes
     kind: str = JSON
     etag: str = ""
+    cache: str = FRESH
 
 
 class Door:
@@ -66,7 +75,7 @@ class Door:
         self._opening = threading.Lock()
 
     def answer(self, method: str, target: str, body: bytes = b"") -> Answer:
-        """Returns the answer to one request; never raises what llmvc raises on purpose.
+        """Returns the answer to one request; whatever is wrong is an answer, too.
 
         Args:
             method: GET, POST or DELETE.
@@ -78,6 +87,8 @@ class Door:
         except LlmvcError as err:
             status = next((code for kind, code in _STATUS if isinstance(err, kind)), 503)
             return refusal(status, err.code, str(err), err.hint)
+        except Exception as err:  # noqa: BLE001 (who asked must learn of a bug, in JSON as well)
+            return refusal(500, "bug", f"{type(err).__name__}: {err}")
 
     def close(self) -> None:
         """Stops reading the folder."""
@@ -86,7 +97,7 @@ class Door:
 
     def _answer(self, method: str, target: str, body: bytes) -> Answer:
         path, _, query = target.partition("?")
-        asked = dict(parse_qsl(query, keep_blank_values=True))
+        asked = _arguments(query)
         found = _OBJECT.match(path)
         if method == "GET" and (found or path in (f"/{POINTER}", f"/{CHECKED}")):
             return self._file(f"{OBJECTS}/{found['name']}" if found else path[1:])
@@ -126,13 +137,14 @@ class Door:
         kind = "text/plain" if path == CHECKED else "application/octet-stream"
         kind = JSON if path == POINTER else kind
         etag = "" if path == CHECKED else digest.hex_of(digest.of_bytes(data))
-        return Answer(200, data, kind, etag)
+        cache = FOREVER if path.startswith(OBJECTS) else FRESH
+        return Answer(200, data, kind, etag, cache)
 
     def _resolve(self, asked: Mapping[str, Any]) -> runtime.Assignment:
-        unknown = asked.keys() - {"bundle", "env", "unit", "pin"}
+        _check_known(asked, _RENDER[:4])
         for name, value in asked.items():
-            if name in unknown or not isinstance(value, str):
-                raise UsageError(f"{name[:40]!r} is not known here, or no text")
+            if not isinstance(value, str):
+                raise UsageError(f"{name} is no text")
         if not asked.get("bundle"):
             raise UsageError("which bundle?", hint="bundle=NAME")
         return self.client.resolve(
@@ -142,12 +154,12 @@ class Door:
     def _render(self, body: bytes) -> Answer:
         asked = _object(body)
         asked = {name: value for name, value in asked.items() if value is not None}
-        unknown = sorted(asked.keys() - set(_RENDER))
-        if unknown:
-            raise UsageError(f"{unknown[0][:40]!r} is not known here", hint=", ".join(_RENDER))
+        _check_known(asked, _RENDER)
         variables, api, member = (asked.pop(name, None) for name in _RENDER[4:])
-        if not isinstance(variables, dict | None) or not isinstance(member, str | None):
-            raise UsageError("variables is no object, or member no text")
+        if not isinstance(variables, dict | None):
+            raise UsageError("variables is no object")
+        if not isinstance(member, str | None):
+            raise UsageError("member is no text")
         given = self._resolve(asked)
         served = given.bundle if member is None else given.member(member)
         request = served.render(variables or {}, api=api)
@@ -158,7 +170,9 @@ class Door:
         path = self._heartbeat(f"{beat.process}")
         known = path.exists() or not path.parent.exists()
         if not known and sum(1 for _ in path.parent.iterdir()) >= MOST_HEARTBEATS:
-            raise StoreError(f"{MOST_HEARTBEATS} processes are known already")
+            raise StoreError(
+                f"{MOST_HEARTBEATS} processes are known already", hint="llmvc fleet --prune"
+            )
         try:
             put(path, beat.to_bytes())
         except OSError as err:
@@ -172,18 +186,24 @@ class Door:
         found: list[Any] = []
         for path in sorted((self._folder / heart.FOLDER).glob("[!.]*.json")):
             try:
-                found.append(json.loads(path.read_bytes()[: heart.LIMIT]))
+                found.append(canon.decode(path.read_bytes()[: heart.LIMIT]))
             except FileNotFoundError:
                 continue  # it ended while we looked
-            except (OSError, ValueError) as err:
+            except (OSError, FormatError) as err:
                 found.append({"file": path.name, "unread": str(err)})
         return _json({"heartbeats": found})
 
     def _health(self) -> Answer:
         health = self.client.health
         problem = self._trouble() or health.problem
-        told = {"stale_s": health.stale_s, "seqs": health.seqs, "snapshot": health.snapshot}
-        return _json({"ok": problem is None, "problem": problem, **told})
+        told = {
+            "ok": problem is None,
+            "problem": problem,
+            "stale_s": health.stale_s,
+            "seqs": health.seqs,
+            "snapshot": health.snapshot,
+        }
+        return _json(told, 200 if problem is None else 503)
 
 
 def refusal(status: int, code: str, message: str, hint: str = "") -> Answer:
@@ -198,14 +218,43 @@ def _json(value: Mapping[str, Any], status: int = 200) -> Answer:
 
 def _object(body: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(body)
-    except ValueError as err:
-        raise FormatError(f"the body is not JSON: {err}") from err
-    except RecursionError as err:
-        raise FormatError("the body is nested too deep") from err
+        value = canon.decode(body)
+    except FormatError as err:
+        raise FormatError(f"the body cannot be read: {err}") from err
     if not isinstance(value, dict):
         raise FormatError("the body is no object")
     return value
+
+
+def _arguments(query: str) -> dict[str, str]:
+    """Returns what a query says.
+
+    Raises:
+        UsageError: it says something twice, is too long, or holds what is not UTF-8.
+    """
+    try:
+        query.encode("ascii")
+        pairs = parse_qsl(
+            query, keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS
+        )
+    except UnicodeError as err:
+        raise UsageError(
+            "the query is not UTF-8 in percent-encoding", hint="unit=J%C3%BCrgen"
+        ) from err
+    except ValueError as err:
+        raise UsageError(f"the query has more than {MOST_FIELDS} arguments") from err
+    name, times = max(
+        Counter(name for name, _ in pairs).items(), key=lambda one: one[1], default=("", 0)
+    )
+    if times > 1:
+        raise UsageError(f"{name[:40]!r} is there {times} times")
+    return dict(pairs)
+
+
+def _check_known(asked: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    unknown = sorted(asked.keys() - set(known))
+    if unknown:
+        raise UsageError(f"{unknown[0][:40]!r} is not known here", hint=", ".join(known))
 
 
 def _told(given: runtime.Assignment) -> dict[str, Any]:

@@ -30,7 +30,7 @@ def export(snapshot: Snapshot, bundle: str, env: str = "prod") -> dict[str, cano
     variants: dict[str, canon.Json] = {"baseline": tip.release.to}
     told: dict[str, canon.Json] = {"release": tip.digest, "seq": tip.release.seq}
     flag: dict[str, canon.Json] = {"state": "ENABLED", "defaultVariant": "baseline"}
-    found = counting(snapshot, (bundle, env))
+    found = counting(snapshot).get((bundle, env))
     if found is not None:
         of, canary = found
         variants["canary"] = of.release.to

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from typing import Final, Literal, get_args
 from urllib.parse import urlsplit
 
-from llmvc.errors import FormatError
-from llmvc.runtime.heart import LIMIT, Beat, Heart, ask, folder_of, namespace, started
+from llmvc.errors import FormatError, StoreError
+from llmvc.runtime.heart import LIMIT, Beat, Heart, ask, folder_of, namespace, sender, started
 
-__all__ = ["Fleet", "Heart", "Standing", "dead", "read", "stand"]
+__all__ = ["Fleet", "Heart", "Standing", "dead", "prune", "read", "stand"]
 
+SILENT_S: Final = 86_400.0
+"""After so long without a word nobody is expected to read a heartbeat any more."""
 MISSED: Final = 3
 """After so many intervals without a word a process counts as silent."""
 
@@ -105,6 +107,33 @@ def read(places: Sequence[str]) -> tuple[tuple[Beat, ...], tuple[str, ...]]:
             if beat.process not in newest or newest[beat.process].time <= beat.time:
                 newest[beat.process] = beat
     return tuple(newest[name] for name in sorted(newest)), tuple(unread)
+
+
+def prune(places: Sequence[str], *, now: float) -> tuple[str, ...]:
+    """Removes the heartbeats of processes that are dead, or silent for longer than `SILENT_S`.
+
+    Args:
+        places: folders of snapshots, or URLs of agents.
+        now: seconds since the epoch.
+
+    Returns:
+        The names of the processes, sorted. What cannot be read stays.
+
+    Raises:
+        StoreError: a place cannot be read, or a heartbeat cannot be removed.
+    """
+    gone: set[str] = set()
+    for place in dict.fromkeys(places):
+        try:
+            for _, data in _files_of(place):
+                with suppress(FormatError):
+                    beat = Beat.from_bytes(data)
+                    if now - beat.time > SILENT_S or dead(beat):
+                        sender(place).end(beat.process)
+                        gone.add(beat.process)
+        except (OSError, ValueError) as err:
+            raise StoreError(f"{place}: {err}") from err
+    return tuple(sorted(gone))
 
 
 def _files_of(place: str) -> list[tuple[str, bytes]]:

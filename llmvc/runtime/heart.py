@@ -18,6 +18,7 @@ from typing import Any, Final, Protocol
 from urllib.parse import quote, urlsplit
 
 from llmvc import __version__
+from llmvc.core import canon
 from llmvc.errors import FormatError, StoreError
 from llmvc.runtime.places import put
 
@@ -76,8 +77,8 @@ class Beat:
             FormatError: it is none.
         """
         try:
-            body: Any = json.loads(data) if len(data) <= LIMIT else None
-        except (ValueError, RecursionError) as err:
+            body: Any = canon.decode(data) if len(data) <= LIMIT else None
+        except FormatError as err:
             raise FormatError(f"not a heartbeat: {err}") from err
         if not isinstance(body, dict) or body.get("llmvc") != TYPE:
             raise FormatError(f"not a {TYPE} of at most {LIMIT} bytes")
@@ -138,7 +139,7 @@ class Heart:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.trouble = ""
-        self._to: _Sends = _sender(str(place))
+        self._to: Sends = sender(str(place))
         self._every_s = every_s
         self._clock = clock
         self._who: _Who | None = None
@@ -236,10 +237,16 @@ def namespace() -> str | None:
         return None
 
 
-class _Sends(Protocol):
-    def send(self, process: str, data: bytes) -> None: ...
+class Sends(Protocol):
+    """Where heartbeats go."""
 
-    def end(self, process: str) -> None: ...
+    def send(self, process: str, data: bytes) -> None:
+        """Puts a process's heartbeat there, in the place of the one before."""
+        ...
+
+    def end(self, process: str) -> None:
+        """Removes a process's heartbeat."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +275,8 @@ class _ToAgent:
         ask(f"{self.url}/v1/heartbeat/{quote(process)}", "DELETE")
 
 
-def _sender(place: str) -> _Sends:
+def sender(place: str) -> Sends:
+    """Returns what puts heartbeats into a snapshot's folder, or hands them to an agent's URL."""
     if urlsplit(place).scheme in ("http", "https"):
         return _ToAgent(place.rstrip("/"))
     return _ToFolder(folder_of(place))

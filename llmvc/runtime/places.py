@@ -201,7 +201,7 @@ def place_at(url: str) -> Place:
     """Returns the place at a path or URL.
 
     Raises:
-        ConfigError: a package is missing, or nobody knows such URLs.
+        ConfigError: a package is missing, nobody knows such URLs, or none can be written there.
     """
     parts = urlsplit(url)
     if parts.scheme == "file":
@@ -210,6 +210,11 @@ def place_at(url: str) -> Place:
         return Folder(Path(url).expanduser())
     # What stands before an @ may be a secret, and messages end up in logs.
     name = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
+    if parts.scheme in ("http", "https"):
+        raise ConfigError(
+            f"{name} cannot be written: over HTTP a snapshot is only read",
+            hint="write to what that URL serves, such as a folder or s3://BUCKET/serve",
+        )
     try:
         import fsspec  # type: ignore[import-untyped]  # noqa: PLC0415 (an extra; it has no types)
 

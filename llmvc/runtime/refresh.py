@@ -2,10 +2,14 @@
 
 - A snapshot that cannot be read, or may not follow the one that is served, changes nothing; the
   reason is kept until a look succeeds.
+- A pointer that the one served came from is no problem for `PATIENCE_S`: a cache that lags behind
+  another gives such ones. It makes nothing fresh, and if no other one comes it is refused as well.
 - The thread never raises and never stops by itself: after a failure it waits longer, up to
   `LONGEST` times as long.
 - Waits are spread by a tenth, so that a fleet does not look all at once.
 - After a fork the child looks with a thread of its own.
+- It ends with its owner: when it is told to, when nobody holds the client any more, or with the
+  interpreter.
 """
 
 import os
@@ -19,7 +23,7 @@ from llmvc.core.assign import BUCKETS, bucket
 from llmvc.errors import LlmvcError
 from llmvc.runtime.client import Health
 from llmvc.runtime.routes import Route, routes
-from llmvc.runtime.snapshot import Key, Snapshot, load
+from llmvc.runtime.snapshot import PATIENCE_S, Key, OlderError, Snapshot, load
 from llmvc.runtime.sources import Source
 
 LONGEST: Final = 10
@@ -88,18 +92,16 @@ class Refresher:
         self._source, self._every_s, self._heart = source, every_s, heart
         self._on_problem, self._clock, self._wall = on_problem, clock, wall
         self._problem: str | None = None
-        self._failures = 0
+        self._failures = self._older = 0
         self._tag: str | None = None
+        self._agreed = float("-inf")
+        self._at_it = False
         self._begin()
         try:
-            self.state = State(*self._first(source))
-        except Exception as err:
-            if fallback is None:
-                source.close()
-                raise
-            self.state = State(*self._first(fallback))
-            self._tag = None
-            self._failed(err)
+            self._start_from(fallback)
+        except BaseException:
+            self.stop()
+            raise
         self._beat()
 
     def start(self) -> None:
@@ -110,24 +112,27 @@ class Refresher:
     def stop(self) -> None:
         """Ends the thread and lets go of the source; may be called again."""
         _RUNNING.discard(self)
-        if self._ended.is_set():
-            return
-        self._ended.set()
-        if self._thread.is_alive() and self._thread is not threading.current_thread():
-            self._thread.join(LAST_S)
-        if self._heart is not None:
-            self._heart.stop()
-        self._source.close()
+        self._finish()
 
     def look(self) -> bool:
-        """Looks at the source once; returns whether what is served is what is there."""
+        """Looks at the source once; returns whether what is served is what is there.
+
+        Does nothing once it was stopped, or within another look of the same thread: a handler of
+        signals may ask for one.
+        """
         with self._looking:
-            err = _error_of(self._take)  # whatever the source does, serving goes on
-            if err is None:
-                self._problem, self._failures = None, 0
-            else:
-                self._failed(err)
-            self._beat()
+            if self._ended.is_set() or self._at_it:
+                return self._problem is None
+            self._at_it = True
+            try:
+                err = _error_of(self._take)  # whatever the source does, serving goes on
+                if err is None:
+                    self._problem, self._failures = None, 0
+                else:
+                    self._failed(err)
+                self._beat()
+            finally:
+                self._at_it = False
         return self._problem is None
 
     def health(self) -> Health:
@@ -139,13 +144,32 @@ class Refresher:
             stale_s=self._clock() - self.state.fresh,
             seqs=self._seqs(),
             snapshot=self.state.snapshot.digest,
+            older=self._older,
         )
 
     def _begin(self) -> None:
         """Makes what belongs to one process."""
-        self._looking = threading.Lock()
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="llmvc-refresh", daemon=True)
+        self._looking = threading.RLock()
+        self._at_it = False
+        self._ended: threading.Event = threading.Event()
+        ended = self._ended
+        # The thread and the end hold no reference, so that a client that was dropped can go.
+        self._thread = threading.Thread(
+            target=_run, args=(weakref.ref(self), ended), name="llmvc-refresh", daemon=True
+        )
+        self._finish = weakref.finalize(self, _end, ended, self._thread, self._heart, self._source)
+
+    def _start_from(self, fallback: Source | None) -> None:
+        """Takes the first state."""
+        try:
+            self.state = State(*self._first(self._source))
+            self._agreed = self._clock()
+        except Exception as err:
+            if fallback is None:
+                raise
+            self.state = State(*self._first(fallback))
+            self._tag = None
+            self._failed(err)
 
     def _first(self, source: Source) -> tuple[Snapshot, float]:
         found = source.pointer(None)
@@ -159,10 +183,17 @@ class Refresher:
         if found is not None:
             data, tag = found
             if data != self.state.snapshot.pointer:
-                taken = load(data, self._source.object, last=self.state.snapshot)
+                try:
+                    taken = load(data, self._source.object, last=self.state.snapshot)
+                except OlderError:
+                    self._older += 1
+                    if self._clock() - self._agreed > PATIENCE_S:
+                        raise
+                    return
                 self.state.routes = routes(taken)
                 self.state.snapshot = taken
             self._tag = tag
+        self._agreed, self._older = self._clock(), 0
         self.state.fresh = self._fresh(self._source)
 
     def _fresh(self, source: Source) -> float:
@@ -180,7 +211,7 @@ class Refresher:
 
     def _beat(self) -> None:
         heart = self._heart
-        if heart is None:
+        if heart is None or self._ended.is_set():
             return
         err = _error_of(lambda: heart.beat(self._seqs(), self._clock() - self.state.fresh))
         if err is not None:
@@ -189,22 +220,41 @@ class Refresher:
     def _seqs(self) -> dict[str, int]:
         return {"/".join(key): seq for key, seq in self.state.snapshot.seqs.items()}
 
-    def _wait_s(self, at: int) -> float:
+    def wait_s(self, at: int) -> float:
         """Returns how long to wait before look number `at`."""
         drawn = bucket(f"{os.getpid()}", f"{id(self)}/{at}") / BUCKETS
         times = min(2.0 ** min(self._failures, 10), LONGEST)
         return self._every_s * times * (1 + SPREAD * (2 * drawn - 1))
 
-    def _run(self) -> None:
-        ended, at = self._ended, 0
-        while not ended.wait(self._wait_s(at)):
-            self.look()
-            at += 1
-
     def forked(self) -> None:
         """Goes on in the child, where no thread has survived and a lock may have been held."""
+        self._finish.detach()
         self._begin()
         self.start()
+
+
+def _run(of: "weakref.ref[Refresher]", ended: threading.Event) -> None:
+    """Looks again and again."""
+    at = 0
+    while (one := of()) is not None:
+        wait_s = one.wait_s(at)
+        del one
+        if ended.wait(wait_s) or (one := of()) is None:
+            return
+        one.look()
+        at += 1
+
+
+def _end(
+    ended: threading.Event, thread: threading.Thread, heart: Heart | None, source: Source
+) -> None:
+    """Ends the thread and lets go of the source."""
+    ended.set()
+    if thread.is_alive() and thread is not threading.current_thread():
+        thread.join(LAST_S)
+    if heart is not None:
+        heart.stop()
+    source.close()
 
 
 def _error_of(act: Callable[[], object]) -> Exception | None:

@@ -2,16 +2,19 @@
 
 - A request is made by the very functions that an eval uses, so what was measured is what is sent:
   `core.request` fills in and truncates, `core.dialects` spells it for an API.
+- Where a bundle drops what does not fit and names a tokenizer, that plugin counts here as well; a
+  process without it is refused the request, since it would be another one.
 - Only the seed differs: an eval draws one for each call, a service sends the bundle's own.
 """
 
+import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import Final
 
-from llmvc.core import canon, digest
+from llmvc.core import canon, context, digest
 from llmvc.core import request as requests
 from llmvc.core.bundle import Bundle
 from llmvc.core.dialects import chat, messages, responses
@@ -95,8 +98,12 @@ class Served:
 
         Raises:
             FormatError: a variable has no value, or the bundle has no messages.
+            ConfigError: what is left out depends on a tokenizer that is not installed.
         """
-        return requests.build(self.bundle, variables, self.texts)
+        limit = context.limit_of(self.bundle)
+        counts = limit.policy == "drop_oldest" and limit.tokenizer is not None
+        count = _tokenizer(str(limit.tokenizer)) if counts else None
+        return requests.build(self.bundle, variables, self.texts, count)
 
     def render(
         self, variables: Mapping[str, canon.Json], *, api: str | None = None
@@ -114,6 +121,7 @@ class Served:
 
         Raises:
             FormatError: a variable has no value, or the bundle has no messages.
+            ConfigError: what is left out depends on a tokenizer that is not installed.
             UsageError: the API is not known.
         """
         request = self.request(variables)
@@ -125,6 +133,13 @@ class Served:
         if not isinstance(chosen, str) or chosen not in APIS:
             raise UsageError(f"unknown API {chosen!r}", hint=", ".join(APIS))
         return APIS[chosen](request)
+
+
+@lru_cache(maxsize=16)
+def _tokenizer(name: str) -> context.Count:
+    """Returns the tokenizer of a name, which evals load; few services need one."""
+    count: context.Count = importlib.import_module("llmvc.evals.tokenizers").load(name)
+    return count
 
 
 def _chat(request: Mapping[str, canon.Json]) -> dict[str, canon.Json]:

@@ -9,7 +9,7 @@
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from llmvc.core.assign import salted
+from llmvc.core.assign import last_in, salted
 from llmvc.core.canary import Canary
 from llmvc.core.digest import Digest
 from llmvc.runtime.assign import Arm, Assignment
@@ -27,13 +27,13 @@ class Open(NamedTuple):
 
     Attributes:
         salted: what is hashed before every unit.
-        share_ppm: units whose bucket is below it get the candidate.
+        last: units get the candidate up to this, as `last_in` says.
         baseline: what the others get.
         candidate: what those get.
     """
 
     salted: bytes
-    share_ppm: int
+    last: bytes
     baseline: Head
     candidate: Head
 
@@ -76,12 +76,14 @@ def routes(snapshot: Snapshot) -> dict[Key, Route]:
     revoked: dict[str, dict[str, frozenset[Digest]]] = {}
     for (name, env), tip in snapshot.tips.items():
         revoked.setdefault(name, {})[env] = tip.release.revoked
+    canaries = counting(snapshot)
     made: dict[Key, Route] = {}
     for key, tip in snapshot.tips.items():
         name, env = key
         pinnable = snapshot.pinnable.get(name, frozenset()) - tip.release.revoked
         served: dict[str, Served] = {one: snapshot.served[one] for one in pinnable}
-        plain, canary = _head(snapshot, tip, env), _open(snapshot, key, tip)
+        plain = _head(snapshot, tip, env)
+        canary = _open(snapshot, env, tip, *canaries[key]) if key in canaries else None
         slow = Route(plain, canary, served, revoked[name], {})
         given = [plain, canary.baseline, canary.candidate] if canary else [plain]
         texts = [str(head[_PIN]) for head in given]
@@ -90,29 +92,28 @@ def routes(snapshot: Snapshot) -> dict[Key, Route]:
     return made
 
 
-def counting(snapshot: Snapshot, key: Key) -> tuple[Tip, Canary] | None:
-    """Returns the canary that counts for an environment; None if there is none, or it is void."""
-    name, env = key
-    found = [
-        (tip, tip.release.canary)
-        for (bundle, _), tip in snapshot.tips.items()
-        if bundle == name and tip.release.canary is not None and tip.release.canary.of == env
-    ]
-    if len(found) == 1 and found[0][1].baseline == snapshot.tips[key].digest:
-        return found[0]
-    return None
+def counting(snapshot: Snapshot) -> dict[Key, tuple[Tip, Canary]]:
+    """Returns the canaries that count, by the environment that they stand beside."""
+    beside: dict[Key, list[tuple[Tip, Canary]]] = {}
+    for (name, _), tip in snapshot.tips.items():
+        canary = tip.release.canary
+        if canary is not None:
+            beside.setdefault((name, canary.of), []).append((tip, canary))
+    return {
+        key: found[0]
+        for key, found in beside.items()
+        if len(found) == 1
+        and key in snapshot.tips
+        and found[0][1].baseline == snapshot.tips[key].digest
+    }
 
 
-def _open(snapshot: Snapshot, key: Key, of: Tip) -> Open | None:
-    found = counting(snapshot, key)
-    if found is None:
-        return None
-    tip, canary = found
+def _open(snapshot: Snapshot, env: str, of: Tip, tip: Tip, canary: Canary) -> Open:
     return Open(
         salted(canary.salt),
-        canary.share_ppm,
-        _head(snapshot, tip, key[1], rollout=canary.salt, serves=of.release.to),
-        _head(snapshot, tip, key[1], rollout=canary.salt),
+        last_in(canary.share_ppm),
+        _head(snapshot, tip, env, rollout=canary.salt, serves=of.release.to),
+        _head(snapshot, tip, env, rollout=canary.salt),
     )
 
 

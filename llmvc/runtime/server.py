@@ -48,6 +48,10 @@ class _Handler(BaseHTTPRequestHandler):
         """Answers."""
         self._send(self._refused() or self.door.answer("GET", self.path))
 
+    def do_HEAD(self) -> None:
+        """Answers as to a GET; `_send` leaves out the body."""
+        self.do_GET()
+
     def do_DELETE(self) -> None:
         """Answers."""
         self._send(self._refused() or self.door.answer("DELETE", self.path))
@@ -91,13 +95,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(304 if same else answer.status)
         if tag:
             self.send_header("ETag", tag)
-        self.send_header("Cache-Control", "no-cache")
+        self.send_header("Cache-Control", answer.cache)
         self.send_header("X-Content-Type-Options", "nosniff")
         if not same:
             self.send_header("Content-Type", answer.kind)
             self.send_header("Content-Length", str(len(answer.body)))
         self.end_headers()
-        if not same:
+        if not same and self.command != "HEAD":
             self.wfile.write(answer.body)
 
 

@@ -4,6 +4,7 @@
 - A snapshot is taken whole or not at all: one missing or wrong object refuses it.
 - After another one, no environment may be gone, have a lower `seq`, or be on a fork: `previous` is
   walked from its newest release back to the one that was served.
+- One that merely lies behind, with nothing that was not served on the way, is told from a fork.
 - What the last snapshot held is not read again.
 """
 
@@ -27,12 +28,18 @@ WINDOW: Final = 32
 """Releases of a chain that a snapshot holds."""
 MOST: Final = 16 * 2**20
 """Bytes that a pointer or an object may have."""
+PATIENCE_S: Final = 60.0
+"""How long a source may give older pointers before that counts as a rewind."""
 _MEMBERS: Final = frozenset(("llmvc", "environments", "bundles"))
 
 Key = tuple[str, str]
 """A bundle's name and an environment's."""
 Read = Callable[[str], bytes]
 """Returns an object's bytes by its 64 hex characters."""
+
+
+class OlderError(IntegrityError):
+    """A pointer tells of releases that what is served came from: a copy that lags, or a rewind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +98,8 @@ def load(
 
     Raises:
         FormatError: the pointer or an object is malformed.
-        IntegrityError: an object is not what its name says, or an environment went back.
+        OlderError: it is where the one that is served came from.
+        IntegrityError: an object is not what its name says, or an environment is forked.
         NotFoundError: an object is missing.
     """
     environments, pinnable = parse(pointer)
@@ -158,21 +166,26 @@ def parse(
 
 def _check_after(last: Snapshot, tips: Mapping[Key, Tip], shelf: "_Shelf") -> None:
     """Checks that every environment goes on from where it was."""
+    behind: list[str] = []
+    apart = bool(tips.keys() - last.tips.keys())
     for key, old in last.tips.items():
         name, new = "/".join(key), tips.get(key)
         if new is None:
-            raise IntegrityError(f"{name} is gone; it was at release {old.release.seq}")
+            behind.append(f"{name} is gone; it was at release {old.release.seq}")
+            continue
+        first, then = sorted((old, new), key=lambda tip: tip.release.seq)
+        steps = then.release.seq - first.release.seq
+        walked = shelf.back(then, steps)
+        before = [tip.digest for tip in walked if tip.release.seq == first.release.seq]
+        if before not in ([], [first.digest]):
+            raise IntegrityError(f"{name} is forked: there is another release {first.release.seq}")
         if new.release.seq < old.release.seq:
-            raise IntegrityError(
-                f"{name} went back from release {old.release.seq} to {new.release.seq}",
-                hint="the source is rewound or out of date; what was served is kept",
-            )
-        steps = new.release.seq - old.release.seq
-        for tip in shelf.back(new, steps):
-            if tip.release.seq == old.release.seq and tip.digest != old.digest:
-                raise IntegrityError(
-                    f"{name} is forked: there is another release {tip.release.seq}"
-                )
+            behind.append(f"{name} went back from release {old.release.seq} to {new.release.seq}")
+        # What is beyond the records that are there may be a fork.
+        apart = apart or new.release.seq > old.release.seq or not before
+    if behind:
+        hint = "the source is rewound or out of date; what was served is kept"
+        raise (IntegrityError if apart else OlderError)(behind[0], hint=hint)
 
 
 class _Shelf:

@@ -1,6 +1,8 @@
 """Sources: where snapshots come from.
 
 - A directory is looked at by its pointer's inode, time and size: one `stat` where nothing changed.
+  A file system may count its times in seconds and use an inode again, so a pointer that is new here
+  is read again until it has been the same for `COARSE_S`.
 - What other places need is loaded only for them: HTTP by `web`, a Git repository by `llmvc.store`,
   any other URL by `places`.
 - No name of an object leads out of its folder.
@@ -9,6 +11,8 @@
 import importlib
 import os
 import re
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
 from llmvc.core import digest
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
 
 OBJECTS: Final = "objects"
 CHECKED: Final = "checked"
+COARSE_S: Final = 2.0
+"""The longest step of the times that a file system keeps; FAT's."""
 _TIME: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})\Z"
 )
@@ -63,16 +69,14 @@ def open_source(place: "str | os.PathLike[str] | Source") -> Source:
     if not isinstance(place, str | os.PathLike):
         return place
     text = os.fspath(place)
-    scheme, has_scheme, rest = text.partition("://")
+    scheme, has_scheme, _ = text.partition("://")
     if scheme in ("http", "https") and has_scheme:
         from llmvc.runtime.web import Http  # noqa: PLC0415 (see its first line)
 
         return Http(text)
     if has_scheme and scheme != "file":
-        from llmvc.runtime.places import place_at  # noqa: PLC0415 (it is larger than all of this)
-
-        return Placed(place_at(text))
-    path = rest if has_scheme else text
+        return Placed(text)
+    path = _path_of(text) if has_scheme else text
     if not os.path.exists(os.path.join(path, POINTER)) and is_repository(path):
         store = importlib.import_module("llmvc.store.serving")
         source: Source = store.GitSource(path)
@@ -97,14 +101,24 @@ class Directory:
     Args:
         path: the directory.
         packaged: whether it came with the service, so that its age is its pointer's.
+        clock: seconds that only go up.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, packaged: bool = False) -> None:
-        self._path, self._packaged = os.fspath(path), packaged
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        packaged: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._path, self._packaged, self._clock = os.fspath(path), packaged, clock
         self._pointer = os.path.join(self._path, POINTER)
+        self._last, self._since = "", 0.0
 
     def pointer(self, seen: str | None) -> tuple[bytes, str] | None:
         """Returns the pointer's bytes and a tag of its inode, time and size.
+
+        A pointer that is new here comes again, under the tag of no file, for `COARSE_S`.
 
         Raises:
             NotFoundError: there is no snapshot.
@@ -114,7 +128,11 @@ class Directory:
             if seen is not None and _tag(os.stat(self._pointer)) == seen:
                 return None
             with open(self._pointer, "rb") as file:
-                return file.read(MOST + 1), _tag(os.fstat(file.fileno()))
+                tag, now = _tag(os.fstat(file.fileno())), self._clock()
+                if tag != self._last:
+                    self._last, self._since = tag, now
+                settled = now - self._since > COARSE_S
+                return file.read(MOST + 1), tag if settled else f"{tag}?"
         except FileNotFoundError as err:
             hint = f"write one: llmvc snapshot --to {self._path}"
             raise NotFoundError(f"{self._path} holds no snapshot", hint=hint) from err
@@ -150,11 +168,15 @@ class Placed:
     """A directory at any URL that fsspec knows, such as `s3://bucket/serve`.
 
     Args:
-        place: the directory.
+        url: of the directory.
+
+    Raises:
+        ConfigError: a library that it needs is not installed.
     """
 
-    def __init__(self, place: "Place") -> None:
-        self._place = place
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._process, self._place = os.getpid(), _place_at(url)
 
     def pointer(self, seen: str | None) -> tuple[bytes, str] | None:
         """Returns the pointer's bytes and their BLAKE3; they are read each time."""
@@ -168,17 +190,37 @@ class Placed:
 
     def checked(self) -> float | None:
         """Returns what the file `checked` says; None if there is none."""
-        data = self._place.read(CHECKED)
+        data = self._here().read(CHECKED)
         return None if data is None else when(data)
 
     def close(self) -> None:
         """Does nothing; fsspec keeps its connections for all."""
 
     def _read(self, path: str) -> bytes:
-        data = self._place.read(path)
+        place = self._here()
+        data = place.read(path)
         if data is None:
-            raise NotFoundError(f"{self._place.name}/{path} is missing")
+            raise NotFoundError(f"{place.name}/{path} is missing")
         return data
+
+    def _here(self) -> "Place":
+        """Returns the place; after a fork one of this process's own, as fsspec's are not shared."""
+        if self._process != os.getpid():
+            self._process, self._place = os.getpid(), _place_at(self._url)
+        return self._place
+
+
+def _place_at(url: str) -> "Place":
+    from llmvc.runtime.places import place_at  # noqa: PLC0415 (it is larger than all of this)
+
+    return place_at(url)
+
+
+def _path_of(url: str) -> str:
+    """Returns the path of a file URL."""
+    from urllib.parse import unquote, urlsplit  # noqa: PLC0415 (few name a directory that way)
+
+    return unquote(urlsplit(url).path)
 
 
 def _tag(stat: os.stat_result) -> str:

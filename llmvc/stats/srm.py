@@ -12,11 +12,12 @@ from typing import Final
 
 CONCENTRATION: Final = 1_000.0
 """How closely around the planned shares the alternative lies: losses of a few percent of an arm."""
-_MOST: Final = 700.0
+_MOST: Final = 36.0
+"""Logarithm of the largest one that a record can hold, since that holds numbers below 2^53."""
 
 
 def bayes_factor(counts: Sequence[int], shares: Sequence[float]) -> float:
-    """Returns the evidence against the planned shares, above 0; e^700 stands for more than that.
+    """Returns the evidence against the planned shares, above 0; e^36 stands for more than that.
 
     Args:
         counts: units in each arm.

@@ -29,7 +29,7 @@ CALIBRATION: Final = "calibration.json"
 """The evidence of a judge's release, in the place of suite and report."""
 MIGRATION: Final = "migration.json"
 """What a release to another model says of it, beside its report; no record names it."""
-_SAYS: Final[Mapping[str, Callable[[Release, bytes], str | None]]] = {
+_SAYS: Final[Mapping[str, Callable[[Release, Release | None, bytes], str | None]]] = {
     "policy.json": governed,
     REPORT: analysed,
     CALIBRATION: vouched,
@@ -128,6 +128,7 @@ class EnvChain:
             IntegrityError: the chain breaks a rule, or a file is not what the record names.
         """
         found, end = self.releases(tip), self.at(tip)
+        parent = found[-2] if len(found) > 1 else None
         for name in files_of(end.release):
             if self.blob(name, end) is None:
                 raise IntegrityError(f"{self.ref} release {end.release.seq} lacks its {name}")
@@ -137,7 +138,7 @@ class EnvChain:
             raise IntegrityError(f"{self.ref} release {end.release.seq} lacks its safe version")
         for name in _SAYS:
             data = self.blob(name, end)
-            what = data and wrong(end.release, name, data)
+            what = data and wrong(end.release, parent, name, data)
             if what:
                 raise IntegrityError(f"{self.ref} release {end.release.seq}: {what}")
         return found
@@ -249,7 +250,7 @@ class EnvChain:
             if right is None or name not in blobs or digest.of_bytes(blobs[name]) != right:
                 raise IntegrityError(f"{self.ref}: {name} is not what release {release.seq} names")
         known = [name for name in ("policy.json", REPORT, MIGRATION) if name in blobs]
-        said = (wrong(release, name, blobs[name]) for name in known)
+        said = (wrong(release, parent, name, blobs[name]) for name in known)
         what = canaries.mistake(release, parent) or next(filter(None, said), None)
         if what:
             raise IntegrityError(f"{self.ref} release {release.seq}: {what}")
@@ -325,11 +326,11 @@ def evidence_of(release: Release) -> str:
     return REPORT if release.suite else CALIBRATION
 
 
-def wrong(release: Release, name: str, data: bytes) -> str | None:
+def wrong(release: Release, parent: Release | None, name: str, data: bytes) -> str | None:
     """Returns what is wrong with what a file of a release says; None if nothing is."""
     check = _SAYS.get(name)
     try:
-        return check(release, data) if check else None
+        return check(release, parent, data) if check else None
     except FormatError as err:
         return f"its {name}: {err}"
 

@@ -158,20 +158,21 @@ def _environments(repo: Repository) -> Iterator[Problem]:
 
 
 def _chain(repo: Repository, chain: EnvChain) -> Iterator[Problem]:
-    wanted: dict[str, list[tuple[Release, str]]] = {}
+    wanted: dict[str, list[tuple[Release, Release | None, str]]] = {}
     broken: set[int] = set()
     tips = chain.tips()
-    for tip in tips:
+    for before, tip in zip((None, *tips), tips, strict=False):
+        parent = before.release if before else None
         files = {path: entry.oid for path, entry in repo.backend.trees.walk(tip.oid)}
         for name in files_of(tip.release):
             if name not in files:
                 broken.add(tip.release.seq)
                 yield Problem(chain.ref, f"release {tip.release.seq} lacks its {name}", _HINT)
         for name, oid in files.items():
-            wanted.setdefault(oid, []).append((tip.release, name))
+            wanted.setdefault(oid, []).append((tip.release, parent, name))
     for oid, item in _read(repo, wanted):
-        for release, name in wanted[oid]:
-            what = f"git has no blob {oid}" if item is None else _released(release, name, item.data)
+        for release, parent, name in wanted[oid]:
+            what = _released(release, parent, name, item.data) if item else f"git has no blob {oid}"
             if what:
                 broken.add(release.seq)
                 yield Problem(f"{chain.ref}:{name}", f"release {release.seq}: {what}", _HINT)
@@ -234,7 +235,7 @@ def _beside(repo: Repository, chain: EnvChain, before: Tip | None, tip: Tip) -> 
     return None if report.baseline == served.to else "the report is about another baseline"
 
 
-def _released(release: Release, name: str, data: bytes) -> str | None:
+def _released(release: Release, parent: Release | None, name: str, data: bytes) -> str | None:
     """Returns what is wrong with a file of a release."""
     try:
         right = named(release, name)
@@ -246,7 +247,9 @@ def _released(release: Release, name: str, data: bytes) -> str | None:
         if not canonical(data):
             return "is not in canonical form"
         asks = name == REPORT and release.kind in SUITED
-        return _asked(release, Report.from_bytes(data)) if asks else wrong(release, name, data)
+        if asks:
+            return _asked(release, Report.from_bytes(data))
+        return wrong(release, parent, name, data)
     except FormatError as err:
         return str(err)
 

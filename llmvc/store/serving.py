@@ -65,6 +65,7 @@ class GitSource:
         self._bundles, self._envs = frozenset(bundles), frozenset(envs)
         self._process = os.getpid()
         self._lines: dict[str, tuple[str, _Line]] = {}
+        self._places: dict[str, str] = {}
         self._needs: dict[Digest, tuple[str, tuple[Digest, ...]]] = {}
 
     @property
@@ -97,7 +98,10 @@ class GitSource:
                 continue
             known = self._lines.get(ref)
             lines[ref] = known if known and known[0] == oid else (oid, self._read(oid, *name))
-        self._lines = lines
+        if lines != self._lines:
+            self._lines, self._places = lines, {}
+            for _, line in lines.values():
+                self._places.update(line.places)
         data = canon.encode(_pointer({ref: line for ref, (_, line) in lines.items()}))
         tag = digest.hex_of(digest.of_bytes(data))
         return None if tag == seen else (data, tag)
@@ -112,11 +116,10 @@ class GitSource:
             NotFoundError: the pointer does not lead to it.
             IntegrityError: Git has lost it.
         """
-        for _, line in self._lines.values():
-            if name in line.places:
-                place = line.places[name]
-                return self._there(self.repo.backend.reader.get(place), place)
-        raise NotFoundError(f"no environment's snapshot holds object b3:{name[:12]}")
+        place = self._places.get(name)
+        if place is None:
+            raise NotFoundError(f"no environment's snapshot holds object b3:{name[:12]}")
+        return self._there(self.repo.backend.reader.get(place), place)
 
     def _wanted(self, bundle: str, env: str) -> bool:
         return (not self._bundles or bundle in self._bundles) and (

@@ -2,19 +2,26 @@
 
 - Only what the canary's current release decided counts, and pinned answers of the units that it
   enrolled; which units those are is known at the end, so that pinned rows are kept for all.
-- What is malformed is counted and changes nothing else.
+- What is malformed is counted and changes nothing else: an event is read whole before any of it is
+  added, and whatever becomes part of a name or a sum is of its type and in its range.
 - This is the loop that every event goes through: it looks up and adds, and does nothing else.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from llmvc.traces.reading import Lines, events
-from llmvc.traces.sums import BINS, GRACE_MS, NANO, Priced, Scope, Sums, Units, bin_of, newest
+from llmvc.traces.sums import BINS, GRACE_MS, NANO, Priced, Scope, Sums, bin_of, newest
 
 _TOKENS: Final = ("gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens")
 _HOUR_MS: Final = 3_600_000
+_MOST: Final = 1e6
+"""No call takes or costs more, in seconds, USD or times the context window."""
+_MOST_TOKENS: Final = 1e12
+_MOST_TIME: Final = 253_402_300_799
+"""The last second that a record's time can name."""
 
 
 def summed(paths: Iterable[Path], scope: Scope, *, priced: Priced | None = None) -> Sums:
@@ -24,6 +31,9 @@ def summed(paths: Iterable[Path], scope: Scope, *, priced: Priced | None = None)
         paths: the files.
         scope: which events count.
         priced: what a call costs by one price table; None believes what events say.
+
+    Raises:
+        UsageError: a file is a copy of another.
     """
     sums, seen = Sums(scope), Lines()
     adding = Adding(sums, priced)
@@ -31,7 +41,16 @@ def summed(paths: Iterable[Path], scope: Scope, *, priced: Priced | None = None)
         adding.add(event)
     sums.lines += seen.lines
     sums.broken += seen.broken
+    sums.begins.update(dict.fromkeys(seen.begins, 1))
     return sums
+
+
+class _Read(NamedTuple):
+    """What an event adds: amounts by column, counts by name, and the bin of a latency."""
+
+    amounts: list[tuple[str, int]]
+    counts: list[tuple[Counter[str], str]]
+    bin: int | None = None
 
 
 class Adding:
@@ -60,120 +79,151 @@ class Adding:
 
     def _about(self, event: Mapping[str, Any]) -> None:
         """Adds an event on an assignment."""
-        scope, kind = self._scope, event["event"]
+        scope, sums, kind = self._scope, self._sums, event["event"]
         if event["llmvc.bundle.name"] != scope.bundle or event["llmvc.env"] != scope.env:
             return
-        at = int(event["time"] * 1000)
-        unit, version = event["llmvc.unit_hash"], event["llmvc.bundle.digest"][3:15]
+        unit, pinned = event["llmvc.unit_hash"], _flag(event["llmvc.pinned"])
         if unit is None or event.get("llmvc.shadow"):
             return
-        if event["llmvc.pinned"]:
-            if at < scope.since or version not in self._sums.arms:
+        at, version = _time(event["time"]), _name(event["llmvc.bundle.digest"])[3:15]
+        process = _name(event["llmvc.process"])
+        if pinned:
+            if at < scope.since or version not in sums.arms:
                 return
-        elif not self._counts(event, kind, version, at):
+        elif not self._counts(event, process, version, at):
             return
-        units = self._sums.arms[version]
-        if event["llmvc.pinned"]:
+        read = self._read(event, version, at, pinned=pinned)
+        units = sums.arms[version]
+        columns, row = units.columns, units.row(_name(unit))
+        for column, amount in read.amounts:
+            columns[column][row] += amount
+        for counter, name in read.counts:
+            counter[name] += 1
+        if read.bin is not None:
+            units.bins[row * BINS + read.bin] += 1
+        if pinned:
             # A call says so itself: its assignment may lie before the release.
-            units.columns["pinned"][units.row(unit)] += 1
-        if kind == "call":
-            self._call(event, units, unit, version, at)
-        elif kind == "feedback":
-            self._feedback(event, units, unit)
-        elif kind == "assign":
-            if not event["llmvc.pinned"]:
-                row = units.row(unit)
-                units.columns["assigns"][row] += 1
-                first = units.columns["first"]
-                first[row] = min(first[row], at) if first[row] else at
-        else:
-            raise ValueError(kind)
-        sums = self._sums
+            columns["pinned"][row] += 1
+        elif kind != "feedback":
+            made = sums.processes.setdefault(f"{process} {version}", [0, 0])
+            made[kind == "call"] += 1
         sums.first = min(sums.first, at) if sums.first else at
         sums.last = max(sums.last, at)
 
-    def _counts(self, event: Mapping[str, Any], kind: str, version: str, at: int) -> bool:
+    def _counts(self, event: Mapping[str, Any], process: str, version: str, at: int) -> bool:
         """Says whether the canary's current release decided; notes who goes by another one."""
         scope, sums = self._scope, self._sums
-        process = event["llmvc.process"]
         if event["llmvc.rollout.id"] != scope.rollout or event["llmvc.release.seq"] != scope.seq:
-            if kind == "assign" and at > scope.since + GRACE_MS:
+            if event["event"] == "assign" and at > scope.since + GRACE_MS:
                 sums.stale[process] += 1
             return False
-        if self._arms.get(event["llmvc.arm"]) != version:
-            sums.unknown[f"{event['llmvc.arm']} {version}"] += 1
+        arm = _name(event["llmvc.arm"])
+        if self._arms.get(arm) != version:
+            sums.unknown[f"{arm} {version}"] += 1
             return False
-        if kind != "feedback":
-            made = sums.processes.setdefault(f"{process} {version}", [0, 0])
-            made[kind == "call"] += 1
         return True
 
-    def _call(
-        self, event: Mapping[str, Any], units: Units, unit: str, version: str, at: int
-    ) -> None:
-        get, columns = event.get, units.columns
-        micros = int(event["llmvc.call.duration_s"] * 1_000_000)
-        used = get("llmvc.context.used_ratio")
-        given, made = (get(name) for name in _TOKENS)
-        total = None if given is None or made is None else given + made
-        parts = None if used is None else int(used * 10_000)
-        cost = self._cost(event, version)
-        row = units.row(unit)
-        columns["calls"][row] += 1
+    def _read(self, event: Mapping[str, Any], version: str, at: int, *, pinned: bool) -> _Read:
+        """Returns what an event adds to its unit's row.
+
+        Raises:
+            ValueError: it is malformed.
+        """
+        kind = event["event"]
+        if kind == "call":
+            return self._call(event, version, at)
+        if kind == "feedback":
+            return self._feedback(event)
+        if kind == "assign":
+            return _Read([] if pinned else [("assigns", 1)], [])
+        raise ValueError(kind)
+
+    def _call(self, event: Mapping[str, Any], version: str, at: int) -> _Read:
+        get = event.get
+        micros = _amount(event["llmvc.call.duration_s"], 1_000_000)
+        amounts, counts, found = [("calls", 1)], list[tuple[Counter[str], str]](), None
         if "error.type" in event:
-            columns["errors"][row] += 1
+            amounts.append(("errors", 1))
         else:
-            columns["latency_of"][row] += 1
-            columns["latency"][row] += micros
-            units.bins[row * BINS + bin_of(micros)] += 1
-            answered = get("gen_ai.response.model")
+            found = bin_of(micros)
+            amounts += (("latency_of", 1), ("latency", micros))
+            answered, asked = get("gen_ai.response.model"), get("gen_ai.request.model")
             if answered is not None:
-                asked = get("gen_ai.request.model")
-                key = f"{version}\t{asked}\t{answered}\t{at // _HOUR_MS}"
-                self._sums.models[key] += 1
-        for name, value in (
+                asked = None if asked is None else _name(asked)
+                key = f"{version}\t{asked}\t{_name(answered)}\t{at // _HOUR_MS}"
+                counts.append((self._sums.models, key))
+        for name, flag in (
             ("refusals", get("llmvc.refused")),
             ("truncated", get("llmvc.truncated")),
         ):
-            if value is not None:
-                columns[f"{name}_of"][row] += 1
-                columns[name][row] += bool(value)
-        for name, amount in (("tokens", total), ("context", parts), ("cost", cost)):
-            if amount is not None:
-                columns[f"{name}_of"][row] += 1
-                columns[name][row] += amount
+            if flag is not None:
+                amounts += ((f"{name}_of", 1), (name, int(_flag(flag))))
+        used = get("llmvc.context.used_ratio")
+        if used is not None:
+            amounts += (("context_of", 1), ("context", _amount(used, 10_000)))
+        given, made = (get(name) for name in _TOKENS)
+        if given is not None and made is not None:
+            both = _amount(given, 1, _MOST_TOKENS) + _amount(made, 1, _MOST_TOKENS)
+            amounts += (("tokens_of", 1), ("tokens", both))
+        usd, table = self._cost(event)
+        if usd is not None:
+            amounts += (("cost_of", 1), ("cost", _amount(usd, NANO)))
+            counts.append((self._sums.tables, f"{version} {table}"))
+        return _Read(amounts, counts, found)
 
-    def _cost(self, event: Mapping[str, Any], version: str) -> int | None:
-        """Returns what a call cost in nano-USD, and notes by which price table."""
-        usd: float | None = event.get("llmvc.cost.usd")
-        table = event.get("llmvc.cost.price_table")
+    def _cost(self, event: Mapping[str, Any]) -> tuple[float | None, str]:
+        """Returns what a call cost in USD, and by which price table."""
         found = self._priced(event) if self._priced is not None else None
         if found is not None:
-            usd, table = found
-        if usd is None:
-            return None
-        self._sums.tables[f"{version} {table or '-'}"] += 1
-        return round(usd * NANO)
+            return found
+        table = event.get("llmvc.cost.price_table")
+        return event.get("llmvc.cost.usd"), "-" if table is None else _name(table)
 
-    def _feedback(self, event: Mapping[str, Any], units: Units, unit: str) -> None:
-        negative = event.get("llmvc.feedback.negative")
+    def _feedback(self, event: Mapping[str, Any]) -> _Read:
+        negative, judge = (
+            event.get(f"llmvc.{name}") for name in ("feedback.negative", "judge.digest")
+        )
         if negative is None:
-            return
-        row = units.row(unit)
-        units.columns["negative_of"][row] += 1
-        units.columns["negative"][row] += bool(negative)
-        judge = event.get("llmvc.judge.digest")
-        if judge is not None:
-            self._sums.judges[judge] += 1
+            return _Read([], [])
+        counts = [] if judge is None else [(self._sums.judges, _name(judge))]
+        return _Read([("negative_of", 1), ("negative", int(_flag(negative)))], counts)
 
     def _beat(self, event: Mapping[str, Any]) -> None:
         """Keeps the newest heartbeat of a process: what it says of this step."""
-        scope, process = self._scope, event["llmvc.process"]
+        scope, process = self._scope, _name(event["llmvc.process"])
         made: dict[str, list[int]] = {}
         for key, counts in event["llmvc.counts"].items():
             rollout, seq, version = key.split(":")
             if rollout == (scope.rollout or "-") and int(seq) == scope.seq:
-                made[version] = list(counts)
-        beat = [int(event["time"] * 1000), made, int(event["llmvc.dropped"])]
+                made[_name(version)] = [_amount(count, 1, _MOST_TOKENS) for count in counts[:2]]
+        beat = [_time(event["time"]), made, _amount(event["llmvc.dropped"], 1, _MOST_TOKENS)]
         beats = self._sums.beats
         beats[process] = max(beats.get(process, beat), beat, key=newest)
+
+
+def _name(value: Any) -> str:
+    """Returns text that may stand in a name and in a sentence: printable, without tabs."""
+    if type(value) is str and value.isprintable() and value:
+        return value
+    raise ValueError(value)
+
+
+def _flag(value: Any) -> bool:
+    if type(value) is bool:
+        return value
+    raise ValueError(value)
+
+
+def _amount(value: Any, scale: int, most: float = _MOST) -> int:
+    """Returns a number in [0, most] as a whole number of parts; NaN is in no range."""
+    if type(value) in (int, float) and 0 <= value <= most:
+        whole: int = round(value * scale)
+        return whole
+    raise ValueError(value)
+
+
+def _time(value: Any) -> int:
+    """Returns milliseconds since 1970."""
+    if type(value) in (int, float) and 0 < value <= _MOST_TIME:
+        return int(value * 1000)
+    raise ValueError(value)

@@ -7,7 +7,8 @@
   guardrails, so that the whole canary is stopped in vain with that chance at most.
 - What is not sound is `invalid` before anything else. Too few units, too short a time, a look that
   the plan does not have: `inconclusive`.
-- It is a function of its arguments: the time of a step is that of its events, and no clock.
+- It is a function of its arguments: the time of a step is that of its events, as far as it is over
+  by the time at which somebody asks.
 """
 
 from collections.abc import Callable
@@ -27,7 +28,7 @@ from llmvc.stats.mixture import factor
 from llmvc.stats.unpaired import Compared, difference, ratio
 from llmvc.traces import words
 from llmvc.traces.checks import checks
-from llmvc.traces.clock import rfc3339
+from llmvc.traces.clock import milliseconds, rfc3339
 from llmvc.traces.enrolled import UNITS_OF, Enrolled, arms, figures
 from llmvc.traces.sums import NANO, Sums
 
@@ -35,7 +36,10 @@ GROWTH: Final = 1.25
 """A look is due at a quarter more units than the look before."""
 TUNED: Final = 10
 """The always-valid interval is tightest at so many times the least number of units."""
-_DAY_MS: Final = 86_400_000
+_DAY_S: Final = 86_400
+_MEND: Final = (
+    "mend it, then llmvc canary pause for a new count; if it is paused, abort and start again"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +137,7 @@ def waits(canary: Canary, sums: Sums, units: int, asked: Asked) -> str | None:
     needed, seconds = ceil(GROWTH * asked.units), plan.min_seconds * asked.look / plan.looks
     if units < needed:
         return f"{needed:,} units in the canary, {units:,} are there"
-    covered = _seconds(sums)
+    covered = _seconds(sums, asked)
     if asked.look <= plan.looks and covered < seconds:
         return f"{seconds:,.0f} s of events, {covered:,.0f} are there"
     return None
@@ -260,8 +264,8 @@ def _overall(  # noqa: PLR0911 (one return a rule, in the order in which they co
     """Returns the verdict on the step, why, and what would settle it."""
     plan = canary.plan
     if invalid:
-        return "invalid", "; ".join(invalid), "mend it, then start the step's data anew"
-    if over := _over_budget(canary, sums, both[1]):
+        return "invalid", "; ".join(invalid), _MEND
+    if over := _over_budget(canary, both[1], _seconds(sums, asked)):
         return "fail", over, None
     fewest = min(len(arm.rows) for arm in both)
     if fewest < plan.min_units:
@@ -281,7 +285,7 @@ def _overall(  # noqa: PLR0911 (one return a rule, in the order in which they co
     if failed:
         return "fail", "; ".join(f"{one.name}: {one.reason}" for one in failed), None
     unclear = [one for one in judged if one.verdict != "pass"]
-    seconds = _seconds(sums)
+    seconds = _seconds(sums, asked)
     if seconds < plan.min_seconds:
         reason = f"its events cover {seconds:,.0f} s, the plan says {plan.min_seconds:,}"
         return "inconclusive", reason, "wait until the step has lasted long enough"
@@ -292,16 +296,16 @@ def _overall(  # noqa: PLR0911 (one return a rule, in the order in which they co
     return "pass", f"within its bound: {', '.join(one.name for one in judged)}", None
 
 
-def _seconds(sums: Sums) -> float:
-    """Returns how long a time of the step its events cover."""
-    return max(0, sums.last - sums.scope.since) / 1000
+def _seconds(sums: Sums, asked: Asked) -> float:
+    """Returns how long a time of the step its events cover; a clock that is ahead adds nothing."""
+    return max(0, min(sums.last, milliseconds(asked.made)) - sums.scope.since) / 1000
 
 
-def _over_budget(canary: Canary, sums: Sums, trial: Enrolled) -> str | None:
+def _over_budget(canary: Canary, trial: Enrolled, seconds: float) -> str | None:
     """Returns how the canary spends more than its budget; None if it does not."""
     usd = trial.total("cost") / NANO
     units = max(1, len(trial.rows))
-    days = max(1.0, (sums.last - sums.scope.since) / _DAY_MS)
+    days = max(1.0, seconds / _DAY_S)
     for spent, most, what in (
         (usd / units, canary.max_usd_per_unit, "a unit"),
         (usd / days, canary.max_usd_per_day, "a day"),

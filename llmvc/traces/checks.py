@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from llmvc.core.analysis import Check
-from llmvc.core.canary import WHOLE, Canary
+from llmvc.core.canary import WHOLE, Canary, percent
 from llmvc.core.plural import count
 from llmvc.stats import srm
 from llmvc.stats.mixture import factor
@@ -51,7 +51,7 @@ def checks(sums: Sums, canary: Canary, baseline: Enrolled, trial: Enrolled) -> d
         "stale": _stale(sums, enrolled),
         "unknown": _unknown(sums.unknown),
         "broken": _share(sums.broken, sums.lines, "line", "no event"),
-        "prices": _one("price table", (key.split()[1] for key in sums.tables))
+        "prices": _one("price table", (key.partition(" ")[2] for key in sums.tables))
         if paid
         else _unused("cost"),
         "judge": _one("judge", sums.judges) if "negative" in metrics else _unused("negative"),
@@ -62,9 +62,9 @@ def checks(sums: Sums, canary: Canary, baseline: Enrolled, trial: Enrolled) -> d
 def _ratio(canary: Canary, baseline: int, trial: int) -> Check:
     """Says whether the arms hold the shares of units that they should."""
     share, total = canary.share_ppm / WHOLE, baseline + trial
-    if share >= 1 or not total:
+    if not total:
         return Check(None, None, broken=False, says="there is nothing to compare")
-    found = f"{trial:,} of {total:,} units in the canary, {share:.4g} planned"
+    found = f"{trial:,} of {total:,} units in the canary, {percent(canary.share_ppm)} planned"
     if canary.plan.test == "always-valid":
         evidence = srm.bayes_factor((baseline, trial), (1 - share, share))
         return Check(evidence, BAYES, evidence > BAYES, f"{found}: Bayes factor {evidence:.3g}")

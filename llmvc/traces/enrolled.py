@@ -79,9 +79,16 @@ def _arm(units: Units, other: Units) -> Enrolled:
 def figures(trial: Enrolled, baseline: Enrolled, guardrail: Guardrail) -> tuple[Arm, Arm]:
     """Returns what a guardrail is about, in the canary's arm and in the other."""
     ours, theirs = figure(trial, guardrail), figure(baseline, guardrail)
+    return steadied(ours, theirs), theirs
+
+
+def steadied(ours: Arm, theirs: Arm) -> Arm:
+    """Returns the canary's figure, which is as uncertain as the baseline's units say at least."""
     if isinstance(ours, Share) and isinstance(theirs, Share):
-        ours = ours.steadied(theirs)
-    return ours, theirs
+        return ours.steadied(theirs)
+    if isinstance(ours, Mean) and isinstance(theirs, Mean):
+        return ours.steadied(theirs)
+    return ours
 
 
 def figure(arm: Enrolled, guardrail: Guardrail) -> Arm:

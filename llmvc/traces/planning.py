@@ -109,11 +109,7 @@ def steps(
         per_day: units of both arms together.
         power: chance that each guardrail of an unchanged candidate passes.
     """
-    return tuple(
-        _step(plan, guardrails, pilots, share, per_day, power)
-        for share in plan.steps
-        if share < WHOLE
-    )
+    return tuple(_step(plan, guardrails, pilots, share, per_day, power) for share in plan.steps)
 
 
 def _step(  # noqa: PLR0917 (a row of the table above)

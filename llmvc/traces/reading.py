@@ -1,18 +1,31 @@
 """Event logs: which files there are, and their lines, one after the other.
 
-- A file is read as a stream; nothing but the line at hand is in memory.
+- A file is read as a stream; nothing but the line at hand is in memory, and of a line that is too
+  long not even that.
+- What log rotation has compressed with gzip is read as it is.
+- An event counts once: a file that is a copy of another is refused, however far it was copied.
 - A last line without its newline is half-written, most likely by a process that writes now: it is
   told apart from a line that is broken, and is no fault.
 """
 
+import gzip
 import json
+import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from glob import glob
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Final, cast
 
-from llmvc.errors import NotFoundError, StoreError
+from blake3 import blake3
+
+from llmvc.errors import NotFoundError, StoreError, UsageError
+
+MOST_LINE: Final = 16 << 20
+"""A longer line is no event."""
+_GZIP: Final = b"\x1f\x8b"
+_TOO_LONG: Final = b"a line of over 16 MiB\n"
 
 
 @dataclass(slots=True)
@@ -24,21 +37,25 @@ class Lines:
         lines: whole lines.
         broken: whole lines that are no JSON object.
         halves: last lines that were not whole.
+        begins: digest of a file's first event -> the file. An event names its time, process and
+            unit, so that no other file begins alike.
     """
 
     files: int = 0
     lines: int = 0
     broken: int = 0
     halves: int = 0
+    begins: dict[str, Path] = field(default_factory=dict[str, Path])
 
 
 def files(patterns: Iterable[str]) -> tuple[Path, ...]:
-    """Returns the files that glob patterns name, each once, sorted.
+    """Returns the files that glob patterns name, sorted; one with several names stands once.
 
     Raises:
         NotFoundError: a pattern matches no file.
+        StoreError: a file is gone, or cannot be looked at.
     """
-    found: dict[Path, Path] = {}
+    found: dict[tuple[int, int], Path] = {}
     for pattern in patterns:
         paths = [Path(name) for name in glob(pattern, recursive=True)]  # noqa: PTH207 (any folder)
         matching = [path for path in paths if path.is_file()]
@@ -46,7 +63,12 @@ def files(patterns: Iterable[str]) -> tuple[Path, ...]:
             raise NotFoundError(
                 f"no event log matches {pattern}", hint="quote the pattern, and check the folder"
             )
-        found |= {path.resolve(): path for path in matching}
+        for path in matching:
+            try:
+                there = path.stat()
+            except OSError as err:
+                raise StoreError(f"cannot read {path}: {err.strerror}") from err
+            found[there.st_dev, there.st_ino] = path
     return tuple(sorted(found.values()))
 
 
@@ -57,10 +79,23 @@ def raw(path: Path) -> Iterator[tuple[int, bytes]]:
         StoreError: the file cannot be read.
     """
     try:
-        with path.open("rb") as stream:
-            yield from enumerate(stream, 1)
-    except OSError as err:
-        raise StoreError(f"cannot read {path}: {err.strerror}") from err
+        with path.open("rb") as file:
+            packed = file.peek(2)[:2] == _GZIP
+            stream = cast("BinaryIO", gzip.GzipFile(fileobj=file)) if packed else file
+            for number in count(1):
+                line = stream.readline(MOST_LINE)
+                if not line:
+                    return
+                yield number, line if len(line) < MOST_LINE else _skipped(stream, line)
+    except (OSError, EOFError, zlib.error) as err:
+        raise StoreError(f"cannot read {path}: {getattr(err, 'strerror', None) or err}") from err
+
+
+def _skipped(stream: BinaryIO, line: bytes) -> bytes:
+    """Reads on to the end of a line that is too long, and returns what stands for it."""
+    while line and not line.endswith(b"\n"):
+        line = stream.readline(MOST_LINE)
+    return _TOO_LONG
 
 
 def events(paths: Iterable[Path], seen: Lines) -> Iterator[dict[str, Any]]:
@@ -69,10 +104,14 @@ def events(paths: Iterable[Path], seen: Lines) -> Iterator[dict[str, Any]]:
     Args:
         paths: the files.
         seen: is counted up.
+
+    Raises:
+        UsageError: a file is a copy of another.
     """
     loads = json.loads
     for path in paths:
         seen.files += 1
+        begun = False
         for _, line in raw(path):
             whole = line.endswith(b"\n")
             try:
@@ -81,9 +120,22 @@ def events(paths: Iterable[Path], seen: Lines) -> Iterator[dict[str, Any]]:
                 event = None
             if isinstance(event, dict):
                 seen.lines += 1
+                if whole and not begun:
+                    begun = True
+                    _begin(seen, path, line)
                 yield event
             elif not whole:
                 seen.halves += 1
             elif line.strip():
                 seen.lines += 1
                 seen.broken += 1
+
+
+def _begin(seen: Lines, path: Path, line: bytes) -> None:
+    """Notes a file's first event."""
+    other = seen.begins.setdefault(blake3(line).hexdigest(16), path)
+    if other != path:
+        raise UsageError(
+            f"{other} and {path} begin with the same event: one is a copy of the other",
+            hint="name each log once; what counts twice is not measured",
+        )

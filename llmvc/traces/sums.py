@@ -26,16 +26,14 @@ TYPE: Final = "sums/1"
 COLUMNS: Final = (
     *("assigns", "pinned", "calls", "errors", "refusals_of", "refusals", "truncated_of"),
     *("truncated", "negative_of", "negative", "latency_of", "latency", "cost_of", "cost"),
-    *("tokens_of", "tokens", "context_of", "context", "first"),
+    *("tokens_of", "tokens", "context_of", "context"),
 )
-"""Of each unit: counts, and `X_of` calls that told X, which add up to X; `first` is a time."""
+"""Of each unit: counts, and `X_of` calls that told X, which add up to X."""
 GRACE_MS: Final = 60_000
 """So long after a step a process may still go by the one before."""
 NANO: Final = 1_000_000_000
 WIDTH: Final = log(1.02)
 """Latencies are kept in bins whose ends are 2% apart."""
-_AT: Final = {name: at for at, name in enumerate(COLUMNS)}
-_FIRST: Final = _AT["first"]
 BINS: Final = 4096
 
 Priced = Callable[[Mapping[str, Any]], tuple[float, str] | None]
@@ -109,10 +107,10 @@ class Units:
         return found
 
     def add(self, unit: str, values: Iterable[int], bins: Iterable[tuple[int, int]]) -> None:
-        """Adds to a unit's row; `first` becomes the earlier of the two times."""
+        """Adds to a unit's row."""
         row = self.row(unit)
-        for at, (column, value) in enumerate(zip(self.columns.values(), values, strict=True)):
-            column[row] = _earlier(column[row], value) if at == _FIRST else column[row] + value
+        for column, value in zip(self.columns.values(), values, strict=True):
+            column[row] += value
         for number, count in bins:
             self.bins[row * BINS + number] += count
 
@@ -144,6 +142,7 @@ class Sums:
         tables: `VERSION TABLE` -> calls whose cost rests on that price table.
         judges: digests of the judges of feedback -> how much.
         models: version, model asked for, model that answered and hour, with tabs between -> calls.
+        begins: digest of each log's first event -> 1: no log is added twice.
         first: time of the first event counted; 0 without any.
         last: that of the last.
     """
@@ -159,6 +158,7 @@ class Sums:
     tables: Counter[str] = field(default_factory=Counter[str])
     judges: Counter[str] = field(default_factory=Counter[str])
     models: Counter[str] = field(default_factory=Counter[str])
+    begins: Counter[str] = field(default_factory=Counter[str])
     first: int = 0
     last: int = 0
 
@@ -171,8 +171,10 @@ class Sums:
         """Adds the sums of other logs to these, and returns them.
 
         Raises:
-            FormatError: they are about another step.
+            FormatError: they are about another step, or hold a log that these hold already.
         """
+        if other.begins.keys() & self.begins.keys():
+            raise FormatError("the same log is in both sums", hint="add up each log once")
         if other.scope != self.scope:
             raise FormatError(
                 f"sums of {_named(other.scope)} cannot be added to those of {_named(self.scope)}"
@@ -181,7 +183,7 @@ class Sums:
             mine = self.arms[version]
             for unit, row in units.rows().items():
                 mine.add(unit, row[:-1], zip(row[-1][::2], row[-1][1::2], strict=True))
-        for name in ("unknown", "stale", "tables", "judges", "models"):
+        for name in _COUNTERS:
             getattr(self, name).update(getattr(other, name))
         for name, made in other.processes.items():
             mine_made = self.processes.setdefault(name, [0, 0])
@@ -233,9 +235,10 @@ class Sums:
         return sums
 
 
+_COUNTERS: Final = ("unknown", "stale", "tables", "judges", "models", "begins")
 _PLAIN: Final[Mapping[str, Callable[[Any], Any]]] = {
     **dict.fromkeys(("lines", "broken", "first", "last"), int),
-    **dict.fromkeys(("unknown", "stale", "tables", "judges", "models"), Counter[str]),
+    **dict.fromkeys(_COUNTERS, Counter[str]),
     **dict.fromkeys(("processes", "beats"), dict[str, list[Any]]),
 }
 

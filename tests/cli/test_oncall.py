@@ -50,7 +50,7 @@ def test_a_target_that_is_damaged_is_bad(repo, cli):
     oid = repo.git("rev-parse", "refs/llmvc/env/support/prod~1:bundle.json")
     path = repo.root / ".git" / "objects" / oid[:2] / oid[2:]
     path.unlink()
-    assert states(cli, "a rollback cannot", code=4) == ["bad"]
+    assert states(cli, "a rollback is not possible", code=4) == ["bad"]
 
 
 def test_a_snapshot_that_cannot_be_written_is_bad(repo, cli, served):  # noqa: F811

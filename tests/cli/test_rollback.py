@@ -123,11 +123,15 @@ def test_waiting_ends_when_the_fleet_has_moved(repo, cli, served, monkeypatch):
     assert "all 1 process moved, the last at" in done.out
 
 
-def test_waiting_without_knowing_where_heartbeats_are_moves_nothing(repo, cli):
+def test_waiting_without_knowing_where_heartbeats_are_rolls_back_and_proves_nothing(repo, cli):
+    good = cli.digest("support@prod")
     override(cli, repo, "bad")
-    before = repo.refs()
-    assert "heartbeats" in cli("rollback", "prod", "--wait", code=2).err
-    assert repo.refs() == before
+    done = cli("rollback", "prod", "--wait", code=3)
+    assert "NOT PROVEN" in done.err
+    assert "llmvc.fleet" in done.err
+    assert cli.digest("support@prod") == good
+    override(cli, repo, "bad again")
+    assert cli.json("rollback", "prod", "--wait", code=3)["fleet"] is None
     cli("rollback", "--wait", "soon", "prod", code=2)
 
 

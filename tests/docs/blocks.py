@@ -165,7 +165,7 @@ def run(text: str, tmp_path: Path) -> list[str]:
         "PYTHONSAFEPATH": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    subprocess.run(["bash", "-c", source], cwd=repo, env=environ, check=False, timeout=120)
+    subprocess.run(["bash", "-c", source], cwd=repo, env=environ, check=False, timeout=400)
     return [problem for at, one in enumerate(listed) if (problem := _wrong(one, folder / str(at)))]
 
 

@@ -18,7 +18,7 @@ ERASES_TYPES = (22, 18)
 SERVE = """
 import {{ createInterface }} from "node:readline";
 import {{ blake3 }} from "{top}/blake3.ts";
-import {{ bucket, load, resolve }} from "{top}/llmvc.ts";
+import {{ Client, bucket, load, resolve }} from "{top}/llmvc.ts";
 import {{ rendered }} from "{top}/request.ts";
 import {{ directory }} from "{top}/sources.ts";
 
@@ -45,12 +45,27 @@ async function scenario({{ before, pointer, objects, calls }}) {{
     }}
   }});
 }}
+async function patience(now, before) {{
+  let [place, at] = [now, 0];
+  performance.now = () => at;
+  const client = new Client((...asked) => directory(place)(...asked), {{ everyS: 1e6 }});
+  await client.start();
+  client.close();
+  place = before;
+  const told = [];
+  for (at of [1, 60000, 60001]) {{
+    await client.refresh();
+    told.push([client.resolve("support").seq, client.problem]);
+  }}
+  return told;
+}}
 const ACTS = {{
   blake3: (data) => Buffer.from(blake3(Buffer.from(data, "hex"))).toString("hex"),
   bucket: (salt, unit) => bucket(salt, unit),
   resolve: async (place, bundle, asked) => resolve(await world(place), bundle, asked),
   render: (...given) => rendered(...given),
   scenario,
+  patience,
 }};
 for await (const line of createInterface({{ input: process.stdin }})) {{
   const [act, ...given] = JSON.parse(line);

@@ -251,20 +251,13 @@ def test_both_readers_spell_a_value_alike(told, value: canon.Json) -> None:
         ({"messages": [{"role": "user", "content": "x", "engine": "jinja2"}]}, {}),
         ({"model": {"provider": "anthropic", "id": "m"}}, {}),
         ({"model": {"provider": "openai", "id": "m", "api": "responses"}}, {}),
+        ({"context": {"tokenizer": "t", "truncation": {"policy": "drop_oldest"}}}, {}),
     ],
-    ids=["jinja2", "messages", "responses"],
+    ids=["jinja2", "messages", "responses", "tokenizer"],
 )
 def test_what_it_does_not_know_is_refused_not_left_out(told, more: dict, given: dict) -> None:
     body = {"messages": [{"role": "user", "content": "x"}], "model": {"id": "m"}, **more}
     assert told("render", body, given) == "usage"
-
-
-def _gone(world: World) -> None:
-    del world.chains["support", "staging"]
-
-
-def _rewound(world: World) -> None:
-    world.chains["support", "prod"].pop()
 
 
 def _forked(world: World) -> None:
@@ -280,8 +273,8 @@ def _newer(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("event", "problem"),
-    [(_gone, "gone"), (_rewound, "back"), (_forked, "fork"), (_newer, "does not know")],
-    ids=["gone", "rewound", "forked", "newer"],
+    [(_forked, "fork"), (_newer, "does not know")],
+    ids=["forked", "newer"],
 )
 def test_what_may_not_follow_is_refused_and_what_was_good_is_served_on(
     tmp_path: Path, following, event, problem: str
@@ -298,6 +291,18 @@ def test_what_may_not_follow_is_refused_and_what_was_good_is_served_on(
     after = talk(asked)
     assert after["assignment"] == before["assignment"]
     assert problem in after["problem"]
+
+
+@pytest.mark.parametrize("what", ["went back", "is gone"])
+def test_an_older_pointer_is_let_be_for_a_minute(told, tmp_path: Path, what: str) -> None:
+    world, _, new = simple()
+    before = world.write(tmp_path / "before")
+    env = "prod" if what == "went back" else "staging"
+    world.release("support", env, new)
+    seq = world.chains["support", "prod"][-1].seq
+    first, second, third = told("patience", str(world.write(tmp_path / "now")), str(before))
+    assert (first, second, third[0]) == ([seq, None], [seq, None], seq)
+    assert what in third[1]
 
 
 @pytest.mark.parametrize("how", ["missing", "changed", "no JSON"])
@@ -354,7 +359,7 @@ def test_it_follows_an_agent_over_http(tmp_path: Path, following) -> None:
         agent.look()
         found = talk({"bundle": "support"})
         assert (found["assignment"]["digest"], found["problem"]) == (new, None)
-        world.chains["support", "prod"].pop()
+        _forked(world)
         agent.look()
         assert agent.trouble is not None
         assert talk({"bundle": "support"})["assignment"]["digest"] == new

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from llmvc.runtime import Client, bucket
 from llmvc.runtime.pins import Pin
 from llmvc.runtime.refresh import Refresher
-from llmvc.runtime.routes import routes
+from llmvc.runtime.routes import counting
 from llmvc.runtime.snapshot import load
 from tests.support.snapshots import PLAN, World
 
@@ -87,13 +87,14 @@ def test_the_pin_that_was_given_gives_the_same_bundle(world: World, unit: str) -
 @given(worlds(), UNITS)
 def test_a_canary_that_counts_decides_by_the_published_bucket(world: World, unit: str) -> None:
     taken = load(world.data(), world.object)
-    canary = routes(taken)["support", "prod"].canary
+    counts = counting(taken).get(("support", "prod"))
     found = Client(Refresher(world, every_s=1, clock=_clock), clock=_clock).resolve(
         "support", "prod", unit
     )
-    assert (found.rollout is not None) == (canary is not None)
-    if canary is not None:
-        inside = bucket(str(found.rollout), unit) < canary.share_ppm
+    assert (found.rollout is not None) == (counts is not None)
+    if counts is not None:
+        _, canary = counts
+        inside = bucket(canary.salt, unit) < canary.share_ppm
         assert found.arm == ("canary" if inside else "baseline")
 
 

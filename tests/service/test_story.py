@@ -148,7 +148,7 @@ def _free_port() -> int:
 
 
 class Load(threading.Thread):
-    """The example's own load, for as long as the story lasts."""
+    """The example's own load, for as long as the story lasts; light, or llmvc would wait for it."""
 
     def __init__(self, url: str) -> None:
         super().__init__(daemon=True)
@@ -158,8 +158,8 @@ class Load(threading.Thread):
 
     def run(self) -> None:
         while not self.over.is_set():
-            command = [sys.executable, "load.py", self.url, "--seconds", "4", "--turns", "2"]
-            command += ["--prefix", f"round-{len(self.rounds)}", "--at-once", "16"]
+            command = [sys.executable, "load.py", self.url, "--seconds", "3", "--turns", "2"]
+            command += ["--prefix", f"round-{len(self.rounds)}", "--at-once", "8"]
             done = subprocess.run(command, cwd=EXAMPLE, capture_output=True, text=True, check=True)
             self.rounds.append(json.loads(done.stdout))
 

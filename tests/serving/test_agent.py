@@ -293,26 +293,6 @@ def test_the_age_of_a_chain_of_folders_is_that_of_its_first(served, tmp_path, wa
     assert tree(tmp_path / "next") == tree(served)
 
 
-def test_pauses_differ_between_machines_and_grow_with_failures(source, tmp_path, watch):
-    agent = watch.agent(source, tmp_path / "served", every_s=2.0)
-    pauses = []
-    for watch.chance in (0.0, 0.999):
-        agent.look()
-        pauses.append(agent.pause())
-    assert (round(pauses[0], 2), round(pauses[1], 2)) == (1.8, 2.2)
-    watch.chance = 0.5
-
-    def down():
-        raise StoreError("it is down")
-
-    agent.follow = down
-    grown = []
-    for _ in range(8):
-        agent.look()
-        grown.append(agent.pause())
-    assert grown == [4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0, 60.0]
-
-
 def test_an_agent_looks_until_it_is_told_to_stop(source, tmp_path, watch):
     agent = watch.agent(source, tmp_path / "served")
     with pytest.raises(Stopped):

@@ -234,3 +234,12 @@ while not Path(sys.argv[3]).exists():
 def test_a_folder_of_a_fresh_repository_is_an_empty_snapshot(opening, tmp_path):
     done = export(opening(make(tmp_path)), Folder(tmp_path / "served"))
     assert (done.seqs, load(tmp_path / "served").seqs) == ({}, {})
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1/serve", "https://a:secret@example.com/serve"])
+def test_over_http_a_snapshot_is_only_read_and_that_is_said(origin, cli, monkeypatch, url):
+    monkeypatch.chdir(origin)
+    error = cli.json("snapshot", "--to", url, code=4)
+    assert "cannot be written: over HTTP a snapshot is only read" in error["message"]
+    assert "secret" not in str(error)
+    assert "pip" not in error["hint"]

@@ -4,14 +4,17 @@ import json
 import os
 import signal
 from dataclasses import replace
+from time import time as epoch_s
 
 import pytest
 
 from llmvc.errors import FormatError
 from llmvc.runtime import fleet, heart
+from llmvc.runtime.agent import Agent
 from llmvc.runtime.fleet import Heart, read, stand
 from llmvc.runtime.heart import Beat, file_of
 from llmvc.runtime.places import Folder
+from llmvc.runtime.server import serve
 from tests.serving.build import load, python, roll_back, until
 from tests.store.build import opened
 
@@ -307,3 +310,43 @@ def test_where_heartbeats_lie_comes_from_git_or_the_snapshot(served, origin, cli
         monkeypatch.chdir(origin / "below")
         assert cli.json("fleet")["proven"]
     assert cli.json("fleet", "support", "nowhere", code=4)["code"] == "not-found"
+
+
+@pytest.fixture(params=["folder", "agent"])
+def kept(request, served, source):
+    """Where heartbeats lie: a folder, or the URL of an agent that serves it."""
+    if request.param == "folder":
+        yield str(served)
+        return
+    with serve(Agent(source, Folder(served), "this repository"), "0") as url:
+        yield url
+
+
+def test_heartbeats_of_the_dead_and_of_a_day_ago_are_removed_when_asked(
+    served, kept, origin, cli, monkeypatch
+):
+    monkeypatch.chdir(origin)
+    me = heart._Who.here(0.0)
+    now = epoch_s()
+    here = {"host": me.host, "namespace": me.namespace, "start": 1, "pid": os.getpid()}
+    for one in (
+        beat("alive-1-1", time=now),
+        beat("dead-1-1", time=now, **here),
+        beat("late-1-1", seq=1, time=now - 86_300),
+        beat("left-1-1", seq=1, time=now - 86_500),
+    ):
+        Folder(served / "fleet").write(file_of(one.process), one.to_bytes())
+    at = ("--heartbeats", kept, "--prune")
+    done = cli("fleet", *at, code=3)
+    assert "2 heartbeats removed: dead-1-1, left-1-1\n" in done.err
+    assert "late-1-1" in done.out
+    assert [one.process for one in beats(served)] == ["alive-1-1", "late-1-1"]
+    Folder(served / "fleet").write("x.json", b"{")
+    assert "0 heartbeats removed\n" in cli("fleet", *at, code=3).err
+    assert (served / "fleet" / "x.json").exists()
+
+
+def test_a_place_that_cannot_be_asked_is_an_error_to_who_removes(origin, cli, monkeypatch):
+    monkeypatch.chdir(origin)
+    at = "http://127.0.0.1:1"
+    assert cli.json("fleet", "--prune", "--heartbeats", at, code=4)["code"] == "store"

@@ -152,7 +152,8 @@ def test_health_tells_of_trouble(url, agent, tmp_path):
     (tmp_path / "file").write_text("x")
     agent.look()
     status, found = told(url, "/healthz")
-    assert (status, found["ok"], found["seqs"]) == (200, False, {"support/prod": 2})
+    assert (status, found["ok"], found["seqs"]) == (503, False, {"support/prod": 2})
+    assert told(url, "/v1/resolve?bundle=support")[0] == 200  # what was good is served on
     assert "cannot" in found["problem"]
 
 
@@ -186,6 +187,10 @@ def test_an_agent_that_has_seen_nothing_serves_once_it_has(source, tmp_path):
         ("/v1/resolve?bundle=support&env=nowhere", 404),
         ("/v1/resolve?bundle=support&unit=", 400),
         ("/v1/resolve?bundle=support&units=u1", 400),
+        ("/v1/resolve?bundle=support&unit=%ff", 400),
+        ("/v1/resolve?bundle=support&unit=%C3", 400),
+        ("/v1/resolve?bundle=support&unit=%ED%A0%80", 400),
+        ("/v1/resolve?bundle=support" + "&unit=u" * 20, 400),
         ("/v1/render", 404),
     ],
 )
@@ -195,9 +200,74 @@ def test_what_is_not_there_or_makes_no_sense_is_refused(url, path, status):
     assert error["error"]["message"]
 
 
+def test_a_unit_that_is_sent_unspelt_is_refused_and_not_read_as_another(url):
+    asked = "GET /v1/resolve?bundle=support&unit=J\u00fcrgen HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    assert "HTTP/1.1 400 " in raw(url, asked)
+    assert told(url, "/v1/resolve?bundle=support&unit=J%C3%BCrgen")[1]["unit"] == "J\u00fcrgen"
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/resolve?bundle=support&unit=a&env=prod&unit=b", None),
+        ("/v1/render", b'{"bundle": "support", "unit": "a", "unit": "b"}'),
+        ("/v1/render", b'{"bundle": "support", "variables": {"unit": 1, "unit": 2}}'),
+        ("/v1/heartbeat", b'{"llmvc": "heartbeat/1", "unit": 1, "unit": 2}'),
+    ],
+)
+def test_what_is_said_twice_is_refused_by_its_name(url, path, body):
+    status, found = told(url, path, method="POST" if body else "GET", body=body)
+    assert (status, "'unit'" in found["error"]["message"]) == (400, True)
+
+
+def test_two_faults_have_two_messages(url):
+    messages = []
+    for more in ({"more": 1}, {"unit": 1}, {"variables": 1}, {"member": 1}):
+        asked = {"bundle": "support", **more}
+        messages.append(told(url, "/v1/render", method="POST", body=asked)[1]["error"]["message"])
+    assert messages == [
+        "'more' is not known here",
+        "unit is no text",
+        "variables is no object",
+        "member is no text",
+    ]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_bug_is_an_answer_too(url, monkeypatch, method):
+    monkeypatch.setattr(Door, "_resolve", lambda *_: 1 / 0)
+    path = "/v1/resolve?bundle=support" if method == "GET" else "/v1/render"
+    status, found = told(url, path, method=method, body=b"{}" if method == "POST" else None)
+    assert (status, found["error"]["code"]) == (500, "bug")
+    assert ask(url, "/healthz")[0] == 200
+
+
+def test_objects_may_be_kept_for_good_and_the_pointer_is_asked_for_each_time(url, served):
+    (one, *_) = (served / "objects").iterdir()
+    kept = [f"/objects/{one.name}", "/snapshot.json", f"/objects/{'0' * 64}", "/healthz"]
+    found = [ask(url, path)[1]["Cache-Control"] for path in kept]
+    assert found == ["public, max-age=31536000, immutable", *["no-cache"] * 3]
+
+
+@pytest.mark.parametrize("path", ["/snapshot.json", "/v1/resolve?bundle=support", "/nowhere"])
+def test_a_head_is_a_get_without_a_body(url, path):
+    status, headers, body = ask(url, path, method="HEAD")
+    wanted, others, data = ask(url, path)
+    assert (status, body, headers.keys()) == (wanted, b"", others.keys())
+    assert headers["ETag"] == others["ETag"]
+    if "resolve" not in path:  # whose `stale_s` grows
+        assert headers["Content-Length"] == str(len(data))
+    again = raw(url, f"HEAD {path} HTTP/1.1\r\nHost: localhost\r\n\r\n" * 2)
+    assert again.count("HTTP/1.1 ") == 2  # nothing lies in between
+
+
 @pytest.mark.parametrize(
     "body",
     [
+        b'{"bundle": "\\ud800"}',
+        b'{"bundle": "support", "unit": "\\ud800"}',
+        b'{"bundle": "support", "variables": {"message": "\\ud800"}}',
+        b'{"bundle": "support", "variables": {"\\ud800": 1}}',
         b"",
         b"{",
         b"[]",
@@ -246,7 +316,6 @@ def test_a_heartbeat_cannot_be_named_out_of_its_folder(url, served, method, name
         (POST + f"Content-Length: {server.MOST_BODY + 1}\r\n\r\n", 413),
         ("GET http://[/ HTTP/1.1\r\nHost: localhost\r\n\r\n", 404),
         ("PUT /snapshot.json HTTP/1.1\r\nHost: localhost\r\n\r\n", 501),
-        ("HEAD /snapshot.json HTTP/1.1\r\nHost: localhost\r\n\r\n", 501),
         (f"GET /{'x' * 70_000} HTTP/1.1\r\nHost: localhost\r\n\r\n", 414),
         (b"\x16\x03\x01\x00\xa5 \x00\r\n\r\n", 400),
     ],

@@ -145,6 +145,10 @@ def test_lost_units_are_found_and_right_shares_are_not_doubted(loss, finds):
     assert srm.chi_square((0, 0), 0.05) == 1
 
 
+def test_a_loss_of_a_whole_arm_is_evidence_that_a_record_can_hold():
+    assert 100 < srm.bayes_factor((50_000, 0), (0.5, 0.5)) < 2**53
+
+
 def test_the_bayes_factor_is_a_martingale_of_mean_one():
     # Summed over all that 12 units can do, its mean under the planned shares is 1.
     mean = sum(

@@ -3,7 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from llmvc.core.analysis import Analysis, Arm, Check
+from llmvc.core.analysis import Analysis, Arm, Check, Judged
+from llmvc.core.canary import Guardrail
 from llmvc.core.digest import of_value
 from llmvc.core.release import Release
 from llmvc.store.repository import Repository
@@ -40,10 +41,10 @@ def analysis(release: Release, verdict: str = "pass", *, look: int = 1, **more: 
         rollout=release.canary.salt,
         look=look,
         arms={
-            "baseline": Arm(served, 190, 400, 9, 0.1),
-            "canary": Arm(release.to, 10, 20, 1, 0.01),
+            "baseline": Arm(served, 1900, 4000, 9, 0.1),
+            "canary": Arm(release.to, 100, 200, 1, 0.01),
         },
-        guardrails=(),
+        guardrails=tuple(_judged(rule, verdict) for rule in release.canary.guardrails),
         checks={"ratio": Check(0.5, 0.001, broken=False, says="as planned")},
         invalid=("mixed versions",) if verdict == "invalid" else (),
         verdict=verdict,  # type: ignore[arg-type] (one of the four)
@@ -57,6 +58,15 @@ def analysis(release: Release, verdict: str = "pass", *, look: int = 1, **more: 
         tool="llmvc test",
     )
     return replace(made, **more)  # type: ignore[arg-type] (fields of an analysis)
+
+
+def _judged(rule: Guardrail, verdict: str) -> Judged:
+    """Returns what a guardrail says where an analysis says `verdict`."""
+    bound = rule.margin or rule.limit or 0.0
+    high = bound * (0.9 if verdict == "pass" else 2)
+    said = verdict if verdict in ("pass", "fail") else "inconclusive"
+    told = (0.02, 0.02, bound * 0.5, bound * 0.1, high, rule.margin, rule.limit)
+    return Judged(rule.name, rule.metric, *told, said, f"it says {said}", None)  # type: ignore[arg-type] (one of three)
 
 
 def judged(root: Path, verdict: str = "pass", *, look: int = 1, **more: object) -> Analysis:

@@ -19,7 +19,9 @@ from llmvc.errors import NotFoundError
 
 POLICY = digest.of_bytes(b"policy")
 SALT = "0123456789abcdef"
-PLAN = Plan((50_000, 250_000, 1_000_000))
+NEARLY_ALL = 999_999
+"""Share of a canary, in ppm, that every unit of a test falls into."""
+PLAN = Plan((50_000, 250_000, NEARLY_ALL))
 
 
 class World:

@@ -11,12 +11,13 @@ from pathlib import Path
 
 from llmvc.core import canon
 from llmvc.core.bundle import Bundle
+from llmvc.core.digest import hex_of
 from llmvc.errors import LlmvcError
 from llmvc.runtime import Assignment, Client
 from llmvc.runtime.refresh import Refresher
 from llmvc.runtime.render import Served
 from llmvc.runtime.snapshot import load
-from tests.support.snapshots import World, simple
+from tests.support.snapshots import NEARLY_ALL, World, simple
 
 HERE = Path(__file__).parent
 SCHEMA = {"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"]}
@@ -58,7 +59,7 @@ def scenarios() -> Iterator[tuple[str, World, bytes | None, list[dict]]]:
     yield "no canary: everybody gets the environment", world, None, [
         *plain, asked(env="staging"), asked(bundle="other"), asked(unit=""), asked(unit="", pin="x"),
     ]  # fmt: skip
-    for share_ppm in (50_000, 250_000, 1_000_000):
+    for share_ppm in (50_000, 250_000, NEARLY_ALL):
         world, old, new = simple()
         world.canary("support", new, share_ppm=share_ppm)
         pins = [f"p1:prod:1:{old}", f"p1:canary:1:{new}", f"p1:canary:9:{new}"]
@@ -76,8 +77,8 @@ def scenarios() -> Iterator[tuple[str, World, bytes | None, list[dict]]]:
     world.release("support", "prod", world.bundle("third"))
     yield "a canary whose baseline is no longer served is void", world, None, plain
     world, old, new = simple()
-    world.canary("support", new, share_ppm=1_000_000)
-    world.canary("support", world.bundle("third"), share_ppm=1_000_000, env="second")
+    world.canary("support", new, share_ppm=NEARLY_ALL)
+    world.canary("support", world.bundle("third"), share_ppm=NEARLY_ALL, env="second")
     yield "two open canaries beside one environment are both void", world, None, plain
     world, old, new = simple()
     world.release("support", "prod", new)
@@ -89,7 +90,7 @@ def scenarios() -> Iterator[tuple[str, World, bytes | None, list[dict]]]:
     world.rollback("support", old, drain=True)
     yield "a draining rollback does not", world, None, [pin, asked(unit=UNITS[0])]
     world, old, new = simple()
-    world.canary("support", new, share_ppm=1_000_000)
+    world.canary("support", new, share_ppm=NEARLY_ALL)
     world.release("support", "canary", old, "abort", rolled_back=(new,))
     world.pinnable["support"].add(new)
     yield (
@@ -113,7 +114,7 @@ def scenarios() -> Iterator[tuple[str, World, bytes | None, list[dict]]]:
     calls = [asked(pin=pin) for pin in wrong]
     yield "a pin that cannot be read, or names what may not be served, is none", world, None, calls
     world, old, new = simple()
-    world.canary("support", new, share_ppm=1_000_000)
+    world.canary("support", new, share_ppm=NEARLY_ALL)
     yield (
         "a client that is stale: no canary by default, or what its owner chose",
         world,
@@ -126,6 +127,7 @@ def scenarios() -> Iterator[tuple[str, World, bytes | None, list[dict]]]:
         ],
     )
     yield from successions()
+    yield from damages()
 
 
 def successions() -> Iterator[tuple[str, World, bytes | None, list[dict]]]:
@@ -145,6 +147,48 @@ def successions() -> Iterator[tuple[str, World, bytes | None, list[dict]]]:
     both = world.data()
     del world.chains["support", "staging"]
     yield "an environment that is gone is refused", world, both, []
+
+
+def damages() -> Iterator[tuple[str, World, bytes | None, list[dict]]]:
+    """Yields snapshots that are not what they say, or say what a reader of today cannot know."""
+    world, _, _ = simple()
+    before = world.data()
+    lost = world.bundle("a bundle that is missing")
+    world.release("support", "prod", lost)
+    del world.objects[hex_of(lost)]
+    yield "a missing object refuses the whole snapshot", world, before, []
+    world, _, _ = simple()
+    damaged = world.bundle("a bundle that is damaged")
+    world.release("support", "prod", damaged)
+    world.objects[hex_of(damaged)] = world.objects[hex_of(damaged)].replace(b"damaged", b"DAMAGED")
+    yield "an object with another digest refuses the whole snapshot", world, before, []
+    spelt: list[tuple[str, str, bytes, bytes]] = [
+        ("a release with a member that is not known is refused", "more", b"{", b'{"hurry":true,'),
+        ("a release of a kind that is not known is refused", "kind", b'"start"', b'"hurry"'),
+        ("a name that is there twice is refused", "twice", b"{", b'{"reason":"another",'),
+        ("a canary of another bucketing is refused", "rule", b'"b3-1"', b'"b4-1"'),
+    ]
+    for about, text, old, by in spelt:
+        world, _, _ = simple()
+        tip = world.canary("support", world.bundle(text), share_ppm=50_000)
+        found = world.add(world.objects.pop(hex_of(tip.digest)).replace(old, by, 1))
+        yield about, _told(world, tip.digest, found), None, []
+    world, old_, _ = simple()
+    yield (
+        "a pointer with a member that is not known is refused",
+        _told(world, "{", '{"a":1,'),
+        None,
+        [],
+    )
+    double = f'{{"bundles":{{"support":["{old_}"]}},'
+    yield "a pointer that says something twice is refused", _told(world, "{", double), None, []
+
+
+def _told(world: World, old: str, by: str) -> World:
+    """Returns a world whose pointer has another text in one place."""
+    data = world.data().replace(old.encode(), by.encode(), 1)
+    world.data = lambda: data  # type: ignore[method-assign]
+    return world
 
 
 def resolving() -> dict:
@@ -187,6 +231,9 @@ def bundles() -> Iterator[tuple[str, dict, dict, list[str | None]]]:
             "number": 1e-7, "list": [1, {"b": 2, "a": "\u00fc"}], "nothing": None, "yes": True,
         },
         "{{missing}}": {},
+        "{{\r\nname\t}}": {"name": "Ada"},
+        "{{\u00a0name}}": {"name": "Ada"},
+        "{{\x0bname}}": {"name": "Ada"},
         "{{ 1st }}": {},
         "{{open": {"open": "x"},
     }  # fmt: skip
@@ -234,6 +281,19 @@ def bundles() -> Iterator[tuple[str, dict, dict, list[str | None]]]:
         "turns that do not fit are left out",
         tight,
         {"question": "q", "history": history},
+        ["chat"],
+    )
+    results = [{"type": "tool_result", "tool_use_id": "c", "content": "found"}]
+    long = [
+        *history[:2],
+        {"role": "user", "content": results},
+        *history[2:4],
+        {"role": "tool", "content": "found", "tool_call_id": "c"},
+    ]
+    yield (
+        "results of tools, from either role, belong to the turn before",
+        short,
+        {"question": "q", "history": long},
         ["chat"],
     )
     canned = {"provider": "canned", "id": "sorry"}

@@ -9,7 +9,7 @@
 from dataclasses import dataclass, replace
 
 from llmvc.app import releasing, revisions
-from llmvc.app.appending import Moved, append
+from llmvc.app.appending import Moved, Place, append
 from llmvc.app.canary import scene as scenes
 from llmvc.app.canary.scene import Scene
 from llmvc.app.canary.sending import PLAIN, How, push
@@ -20,7 +20,7 @@ from llmvc.core import digest
 from llmvc.core.analysis import Analysis
 from llmvc.core.canary import Canary
 from llmvc.core.release import Move, Release
-from llmvc.errors import NotFoundError
+from llmvc.errors import NotFoundError, RefMoved
 from llmvc.gate import canary as gate
 from llmvc.store.chain import REPORT, Tip
 
@@ -73,7 +73,9 @@ def abort(
     """Ends a canary: its units get the baseline again, and the candidate's pins are revoked.
 
     Where somebody else moved the remote's canary meanwhile and the same rollout is still open
-    there, it is aborted on top of theirs.
+    there, it is aborted on top of theirs. Where a promote has let the environment beside it serve
+    the candidate meanwhile, the abort stands, and whoever asked for it is told: pins that the
+    canary gave are revoked, those of that environment are not.
 
     Raises:
         ConfigError: no canary is open, or the environment beside it serves the candidate.
@@ -88,7 +90,11 @@ def abort(
             return None
         return _move(ws, now, "abort", how, analysis=analysis).release
 
-    return push(ws, _move(ws, scene, "abort", how, analysis=analysis), how, once_more)
+    done = push(ws, _move(ws, scene, "abort", how, analysis=analysis), how, once_more)
+    served = Place.of(ws, scene.bundle, scene.of).tip
+    if replace(scene.state, served=served.release if served else None).promoted:
+        ws.tell(f"a promote came first, {scene.of} serves the candidate: {_back(scene)}")
+    return done
 
 
 def promote(
@@ -136,8 +142,18 @@ def promote(
             place=scene.beside,
         )
         served = push(ws, moved, how)
-    closed = _move(ws, scene, "close", how, analysis=passed)
+    try:
+        closed = _move(ws, scene, "close", how, analysis=passed)
+    except RefMoved as err:
+        # Somebody aborted between the two: the environment beside it moved all the same.
+        err.hint = f"{scene.of} serves the candidate by now: {_back(scene)}"
+        raise
     return Promoted(served, push(ws, closed, how))
+
+
+def _back(scene: Scene) -> str:
+    """Says how the environment beside a canary gets back to the baseline."""
+    return f"llmvc rollback {scene.bundle} {scene.of} --reason '…' takes it back"
 
 
 def _move(

@@ -4,16 +4,17 @@
 - The environment beside it is read once; what is judged is what was read.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 from llmvc.app.appending import Place
 from llmvc.app.workspace import Workspace
 from llmvc.core import canary as canaries
-from llmvc.core.analysis import Analysis
+from llmvc.core.analysis import Analysis, mistake
 from llmvc.core.names import Revision
 from llmvc.core.release import Release
-from llmvc.errors import NotFoundError, UsageError
+from llmvc.errors import FormatError, NotFoundError, UsageError
 from llmvc.gate.canary import State
 from llmvc.store.chain import Tip
 
@@ -135,13 +136,18 @@ def find(ws: Workspace, name: str | None) -> Scene:
 
 
 def analyses(ws: Workspace, release: Release) -> tuple[Analysis, ...]:
-    """Returns what is stored about a canary's release, the newest look last."""
-    found = (
-        Analysis.from_bytes(data)
-        for data in ws.repo.versions.about(release.digest)
-        if _ANALYSIS in data
-    )
-    return tuple(sorted(found, key=lambda item: (item.look, item.made, item.digest)))
+    """Returns what is stored about a canary's release, the newest look last.
+
+    Whoever may push to the store can file anything: what is no analysis of this release and by its
+    plan is passed over, so that it neither lets a canary on nor stands in the way of one.
+    """
+    found: list[Analysis] = []
+    for data in ws.repo.versions.about(release.digest):
+        if _ANALYSIS in data:
+            with suppress(FormatError):
+                found.append(Analysis.from_bytes(data))
+    sound = (item for item in found if mistake(item, release) is None)
+    return tuple(sorted(sound, key=lambda item: (item.look, item.made, item.digest)))
 
 
 def _beside(place: Place) -> str:

@@ -129,8 +129,9 @@ def _check_candidate(scene: Scene, candidate: Resolved, exceptions: Exceptions) 
             f"{candidate.label} is what {scene.of} serves already: {gate.told(served)}",
             hint="a canary needs another version",
         )
-    releasing.check_again(scene.beside, candidate, exceptions)
-    releasing.check_again(scene.place, candidate, exceptions, verb="canary start")
+    command = f"llmvc canary start {candidate.label} {scene.env}"
+    releasing.check_again(scene.beside, candidate, exceptions, command=command)
+    releasing.check_again(scene.place, candidate, exceptions, command=command)
 
 
 def _opened(ws: Workspace, scene: Scene, candidate: Digest, time: str) -> Canary:

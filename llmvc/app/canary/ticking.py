@@ -77,7 +77,8 @@ def run(
             f"{scene.bundle}/{scene.env} was moved while it was analysed",
             hint="run it again: llmvc canary run",
         )
-    looks = [item for item in scenes.analyses(ws, state.tip) if item.verdict != "invalid"]
+    # Two ticks at once may have stored the same look, each under its own name.
+    looks = {item.look for item in scenes.analyses(ws, state.tip) if item.verdict != "invalid"}
     decided = gate.answer(state, found, taken=len(looks), promote=promote)
     made = replace(how, reason=": ".join(filter(None, (how.reason, decided.why))))
     return Ticked(

@@ -10,6 +10,7 @@ from llmvc.core import digest
 from llmvc.core.analysis import Analysis
 from llmvc.core.assign import bucket
 from llmvc.core.digest import Digest
+from llmvc.core.plural import count
 from llmvc.core.release import Release
 from llmvc.errors import LlmvcError, NotFoundError, UsageError
 from llmvc.gate import canary as gate
@@ -103,8 +104,9 @@ def explain(ws: Workspace, scene: Scene, unit: str, *, at: int | None = None) ->
     chain = scene.place.chain.releases()
     wanted = len(chain) if at is None else at
     if not 1 <= wanted <= len(chain):
+        where = f"{scene.bundle}/{scene.env}"
         raise NotFoundError(
-            f"{scene.bundle}/{scene.env} has {len(chain)} releases, none has number {wanted}",
+            f"{where} has {count(len(chain), 'release')}, none has number {wanted}",
             hint=f"llmvc log {scene.bundle}@{scene.env}",
         )
     release = chain[wanted - 1]

@@ -30,7 +30,7 @@ from llmvc.core.report import Report
 from llmvc.core.suite import Case
 from llmvc.errors import ConfigError, LlmvcError, UsageError
 from llmvc.evals.budget import CallEstimate
-from llmvc.evals.judging.calls import Forecast
+from llmvc.evals.judging.calls import Forecast, total
 from llmvc.evals.models import Broken, member
 from llmvc.evals.models import Models as Table
 from llmvc.evals.prices import Prices
@@ -340,7 +340,7 @@ def _counted(
 
     loaded, cost = comparison.suite, record.cost
     runs, arms = loaded.suite.runs, [cost.to, cost.from_][: 1 if record.from_ is None else 2]
-    usd = _sum([arm.usd_dataset for arm in arms])
+    usd = total([arm.usd_dataset for arm in arms])
     bound = Calls(len(loaded.cases) * runs * len(arms), usd=None if usd is None else usd * runs)
     if record.undecided or record.refused:
         return replace(planned, calls=replace(bound, problem="something is to be decided first"))
@@ -359,7 +359,7 @@ def _counted(
     calls = Calls(
         new=sum(expected.calls for _, expected in told),
         reused=sum(expected.cached for _, expected in told),
-        usd=_sum([expected.usd for _, expected in told]),
+        usd=total([expected.usd for _, expected in told]),
         judge_calls=votes.calls,
         judge_usd=votes.usd if panels else None,
         report=done.report.digest if done.report is not None and not told else None,
@@ -369,8 +369,3 @@ def _counted(
     states = {seat.found.bundle.digest: seat.state for seat in seats}
     judges = tuple(replace(one, state=states.get(one.judge)) for one in record.judges)
     return replace(planned, calls=calls, record=replace(record, judges=judges))
-
-
-def _sum(values: list[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) if len(known) == len(values) else None

@@ -7,7 +7,6 @@ from llmvc.cli import options
 from llmvc.cli.output import current
 from llmvc.errors import UsageError
 from llmvc.render import asjson
-from llmvc.render.text import table
 
 
 @click.command("doctor")
@@ -37,5 +36,11 @@ def command(*, bundle: str | None, oncall: bool, as_json: bool) -> int:
     if as_json:
         out.json("doctor/1", {"findings": asjson.plain(findings)})
     else:
-        out.data(table([item.state, item.what, item.mend] for item in findings))
+        out.data("\n".join(_lines(item) for item in findings))
     return 4 if any(item.state == "bad" for item in findings) else 0
+
+
+def _lines(item: doctor.Finding) -> str:
+    """Shows what was found, and below it what mends it."""
+    mend = f"\n      -> {item.mend}" if item.mend else ""
+    return f"{item.state:4}  {item.what}{mend}"

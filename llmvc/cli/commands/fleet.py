@@ -25,9 +25,16 @@ from llmvc.render import fleet as view
     metavar="S",
     help="Wait so long for the last process.",
 )
+@click.option("--prune", is_flag=True, help="Remove heartbeats of the dead, and of a day ago.")
 @options.as_json
 def command(
-    *, bundle: str | None, env: str, heartbeats: tuple[str, ...], wait: float, as_json: bool
+    *,
+    bundle: str | None,
+    env: str,
+    heartbeats: tuple[str, ...],
+    wait: float,
+    prune: bool,
+    as_json: bool,
 ) -> int:
     """Lists the processes that do not serve the newest release of ENV yet, by their own word.
 
@@ -39,8 +46,10 @@ def command(
     """  # noqa: D301
     ws = options.workspace()
     places = fleet.heartbeats(ws, heartbeats)
-    found = fleet.fleet(ws, bundle, check_name(env, "environment"), places=places, wait_s=wait)
     out = current()
+    if prune:
+        out.talk(view.pruned(fleet.prune(ws, places)))
+    found = fleet.fleet(ws, bundle, check_name(env, "environment"), places=places, wait_s=wait)
     if as_json:
         out.json("fleet/1", view.fleet_json(found))
     else:

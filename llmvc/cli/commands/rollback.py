@@ -7,6 +7,7 @@ from llmvc.app.rollback import SAFE, RolledBack, Wish
 from llmvc.cli import options
 from llmvc.cli.output import current
 from llmvc.core.names import Revision
+from llmvc.errors import UsageError
 
 WAIT_S = 60.0
 
@@ -54,25 +55,27 @@ def command(
     revision = Revision.parse(text or "")
     named = text if revision.kind != "worktree" else None
     ws = options.workspace(actor)
-    places: tuple[str, ...] = ()
-    if wait is not None and not dry_run:
-        from llmvc.app import fleet  # noqa: PLC0415 (a rollback that does not wait is faster)
-
-        places = fleet.heartbeats(ws)  # before anything moves
     wish = Wish(named, safe=to == SAFE, drain=drain, reason=reason)
     done = rollback.rollback(ws, revision.bundle, env, wish, push=not no_push, dry_run=dry_run)
-    if not places:
+    if wait is None or dry_run:
         _show(done, dry_run=dry_run, as_json=as_json)
         return 0
-    from llmvc.app import fleet  # noqa: PLC0415
+    from llmvc.app import fleet  # noqa: PLC0415 (a rollback that does not wait is faster)
     from llmvc.render import fleet as view  # noqa: PLC0415
 
     out = current()
     if not as_json:
-        _show(done, dry_run=dry_run, as_json=False)
-    found = fleet.fleet(ws, done.moved.release.bundle, env, places=places, wait_s=wait or 0.0)
+        _show(done, dry_run=False, as_json=False)
+    try:
+        places = fleet.heartbeats(ws)
+    except UsageError as err:  # the rollback itself never waits for a setting
+        if as_json:
+            _show(done, dry_run=False, as_json=True)
+        out.talk(f"NOT PROVEN that processes have moved: {err}\n  -> {err.hint}")
+        return 3
+    found = fleet.fleet(ws, done.moved.release.bundle, env, places=places, wait_s=wait)
     if as_json:
-        _show(done, dry_run=dry_run, as_json=True, fleet=view.fleet_json(found))
+        _show(done, dry_run=False, as_json=True, fleet=view.fleet_json(found))
     else:
         out.data(view.fleet(found))
     return 0 if found.proven else 3
@@ -81,13 +84,15 @@ def command(
 def _show(
     done: RolledBack, *, dry_run: bool, as_json: bool, fleet: dict[str, object] | None = None
 ) -> None:
-    from llmvc.render import asjson, views  # noqa: PLC0415 (30 ms, once it is done)
-
     out = current()
     if as_json:
+        from llmvc.render import asjson  # noqa: PLC0415 (once it is done)
+
         moved = asjson.moved(done.moved, dry_run=dry_run)
         out.json("move/1", {**moved, "snapshot": done.snapshot or None, "fleet": fleet})
         return
+    from llmvc.render import views  # noqa: PLC0415
+
     out.data(views.moved(done.moved, dry_run=dry_run))
     if done.snapshot:
         out.data("\n".join(f"  {line}" for line in done.snapshot.splitlines()))

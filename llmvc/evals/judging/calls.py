@@ -17,7 +17,7 @@ from llmvc.core.digest import Digest
 from llmvc.core.suite import Case
 from llmvc.errors import ConfigError, ProviderError
 from llmvc.evals import runs
-from llmvc.evals.budget import Budget, Money, check_priced, price_of
+from llmvc.evals.budget import Budget, Money
 from llmvc.evals.plan import Arm, ArmCase, check_measurable
 from llmvc.evals.prices import Prices
 from llmvc.evals.providers.base import Answer
@@ -98,6 +98,7 @@ class Calls:
     Raises:
         ConfigError: the calls would leave out a part of the bundle.
         ProviderError: the price of the calls is not known, and must be.
+        UsageError: the same, and only the budget's limit stands against it.
     """
 
     def __init__(
@@ -124,7 +125,12 @@ class Calls:
         self._name = name
         self._arm = arm
         self._ledger = ledger
-        self._money = money(arm, prices, allow_unpriced=allow_unpriced)
+        self._money = Money.of(
+            (arm,),
+            prices,
+            allow_unpriced=allow_unpriced,
+            limit="--max-judge-usd" if budget.limited else None,
+        )
         self._now = now
         self._budget = budget
         self._fresh = fresh
@@ -148,6 +154,7 @@ class Calls:
 
         Raises:
             ProviderError: it has a usage of unknown price, and that is not allowed.
+            UsageError: the same, and only the budget's limit stands against it.
         """
         return self._money.cost(self._arm, answer)
 
@@ -223,17 +230,6 @@ class Calls:
                 f"the last one: {answer.error}",
                 hint="finished votes are kept: run it again when that is mended",
             )
-
-
-def money(arm: Arm, prices: Prices, *, allow_unpriced: bool = False) -> Money:
-    """Returns the prices as they apply to one arm.
-
-    Raises:
-        ProviderError: the price of its calls is not known, and must be.
-    """
-    if not allow_unpriced:
-        check_priced((arm,), prices)
-    return Money({arm.name: price_of(arm, prices)}, prices, allow_unpriced)
 
 
 def total(costs: Sequence[float | None]) -> float | None:

@@ -79,6 +79,7 @@ class Grader:
         ConfigError: the judge's calls would leave out a part of its bundle.
         FormatError: the bundle is no judge.
         ProviderError: its price is not known, and must be.
+        UsageError: the same, and only the budget's limit stands against it.
     """
 
     def __init__(

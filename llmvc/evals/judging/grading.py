@@ -89,6 +89,7 @@ class Grading:
         ConfigError: a judge of the suite is not among `judges`, or cannot be asked.
         FormatError: a bundle among them is no judge.
         ProviderError: the price of a judge is not known, and must be.
+        UsageError: the same, and only `limits.max_judge_usd` stands against it.
     """
 
     def __init__(

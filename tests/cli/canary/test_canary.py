@@ -173,6 +173,16 @@ def test_an_earlier_pass_counts_where_it_is_named_but_not_after_an_invalid_look(
     assert "says invalid" in cli("canary", "step", "--analysis", passed.digest, code=3).err
 
 
+def test_a_pass_that_somebody_filed_by_hand_lets_no_canary_on(opened, cli):
+    made = judged(opened.root, guardrails=())
+    judged(opened.root, look=99)
+    assert "no analysis of release 1" in cli("canary", "step", code=3).err
+    refused = cli("canary", "step", "--analysis", made.digest, code=3)
+    assert "its guardrails are not the plan's" in refused.err
+    assert cli.json("canary", "status")["analysis"] is None
+    assert kinds(cli) == ["start"]
+
+
 def test_an_analysis_of_the_step_before_says_nothing_about_this_one(opened, cli):
     old = judged(opened.root)
     cli("canary", "step")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from llmvc.cli import progress
 from llmvc.cli.commands.judge import COMMANDS, command
 from llmvc.core.digest import Digest, of_bytes
 from llmvc.errors import IntegrityError
@@ -178,14 +179,16 @@ def test_a_calibration_that_ran_out_passes_nothing(repo, cli, later):
     assert cli.json("judge", "show", "helpful-judge")["state"] == "SUSPECT"
 
 
-def test_a_check_that_is_too_old_is_made_again_before_the_calls(repo, cli, later):
+def test_a_check_that_is_too_old_is_made_again_before_the_calls(repo, cli, later, monkeypatch):
     better(repo, cli)
     before = cli.json("judge", "show", "helpful-judge")["check"]
     later(2)
     assert "checked against its 86 anchors first" in cli("eval", "replies", "--dry-run").err
     assert cli.json("judge", "show", "helpful-judge")["check"] == before
+    monkeypatch.setattr(progress, "QUIET_S", 0.0)
     said = cli("eval", "replies").err
-    told = [said.index(text) for text in ("checking judge helpful-judge", "against prod")]
+    steps = ("checking judge helpful-judge", "86/86 votes", "against prod")
+    told = [said.index(text) for text in steps]
     assert told == sorted(told)
     after = cli.json("judge", "show", "helpful-judge")["check"]
     assert before["made"] < after["made"]

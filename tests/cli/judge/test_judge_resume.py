@@ -101,6 +101,27 @@ def test_a_killed_shift_pays_no_vote_twice(slow, cli):
     assert asked(slow) == before
 
 
+def test_a_vote_that_was_changed_in_the_cache_is_asked_for_again_with_a_word(slow, cli):
+    words = ("judge", "calibrate", "helpful-judge", "--anchors", ANCHORS)
+    spent(cli, *words, "--max-judge-usd", "0.05")
+    first = asked(slow)
+    ledgers = [(one.stat().st_mtime_ns, one) for one in slow.root.glob(".git/llmvc/runs/*.jsonl")]
+    newest = max(ledgers)[1]
+    newest.write_bytes(newest.read_bytes().replace(b'"output":"', b'"output":"x', 1))
+    told = spent(cli, *words, "--max-judge-usd", "0.05")
+    assert "run cache: 1 damaged line passed over; what is missing is called again" in told
+    assert f"{first - 1} reused" in told
+
+
+def test_a_limit_in_usd_that_could_not_hold_is_refused(slow, cli):
+    slow.write("prices.json", "{}")
+    words = ("judge", "calibrate", "helpful-judge", "--anchors", ANCHORS, "--allow-unpriced")
+    told = cli(*words, "--max-judge-usd", "1", "--concurrency", "1", code=2).err
+    assert "--max-judge-usd cannot hold: no price is known for the calls of judge" in told
+    assert "or leave out --max-judge-usd" in told
+    assert asked(slow) == 1
+
+
 def spent(cli: Cli, *words: str) -> str:
     """Returns what a command says that stopped at its limit."""
     return cli(*words, "--concurrency", "1", code=4).err

@@ -12,6 +12,7 @@ import numpy as np
 from llmvc.core.canary import SHARES, Guardrail, Plan
 from llmvc.stats.unpaired import Arm, Mean, Share, difference, ratio
 from llmvc.traces.analyze import GROWTH, distance, verdict
+from llmvc.traces.enrolled import steadied
 
 WHOLE = 1_000_000
 
@@ -122,8 +123,7 @@ def run(cell: Cell, rng) -> Run:
     for look, n in enumerate(sizes, 1):
         m = round(n * rest)
         arms = [_arm(cell, *(part[:k] for part in of)) for k, of in ((n, ours), (m, theirs))]
-        if cell.rule.metric in SHARES:
-            arms[0] = arms[0].steadied(arms[1])
+        arms[0] = steadied(*arms)
         reach = distance(cell.plan, look)(n * m / (n + m), cell.alpha)
         now = compare(*arms, reach, reach)
         plain = compare(*arms, 1.959964, 1.959964)
@@ -179,8 +179,8 @@ SLOW = Cell(LATENCY, calls=4, tail=0.8)
 CELLS = {
     "errors 2%, share 25%": PLAIN,
     "errors 2%, share 5%": SMALL,
-    "errors, 1 to 200 calls a unit, ICC 0.3": CLUSTERED,
-    "cost, lognormal 1.2": HEAVY,
+    "errors, 1 to 200 calls a unit, alike": CLUSTERED,
+    "cost, heavy tail": HEAVY,
     "latency, 1 to 200 calls a unit": SLOW,
 }
 SPENDING = {"test": "spending", "even": False, "looks": 5, "first": 2000}

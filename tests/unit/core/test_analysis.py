@@ -5,10 +5,12 @@ from dataclasses import replace
 import pytest
 
 from llmvc.core import canon
-from llmvc.core.analysis import Analysis, Arm, Check, Judged
+from llmvc.core.analysis import Analysis, Arm, Check, Judged, mistake
 from llmvc.core.digest import of_value
 from llmvc.core.version import keys_of
 from llmvc.errors import FormatError
+from tests.support.canary import analysis
+from tests.support.traffic import release
 
 RELEASE, OLD, NEW = (of_value(name) for name in ("release", "old", "new"))
 MADE = "2026-11-20T13:00:00Z"
@@ -41,3 +43,27 @@ def test_a_record_with_a_member_that_may_not_be_is_refused(wrong):
 
 def test_the_same_sums_at_another_look_are_another_analysis():
     assert replace(ANALYSIS, look=2).digest != ANALYSIS.digest
+
+
+LOOSER = tuple(replace(one, margin=0.9) for one in analysis(release()).guardrails)
+UNSHOWN = tuple(replace(one, high=None) for one in analysis(release()).guardrails)
+FORGED = {
+    "another bundle": ({"bundle": "orders"}, "it is about"),
+    "another rollout": ({"rollout": "f" * 16}, "it is about"),
+    "another candidate": ({"candidate": OLD}, "it is about"),
+    "no guardrails": ({"guardrails": ()}, "not the plan's"),
+    "looser guardrails": ({"guardrails": LOOSER}, "not the plan's"),
+    "a bound that was not shown": ({"guardrails": UNSHOWN}, "do not"),
+    "a look beyond the plan": ({"look": 99}, "do not"),
+    "too few units": ({"arms": {}}, "do not"),
+    "a broken check": ({"checks": {"ratio": Check(1, 0, broken=True, says="…")}}, "broken"),
+    "invalid that passes": ({"invalid": ("ratio",)}, "broken"),
+}
+
+
+@pytest.mark.parametrize("what", FORGED)
+def test_a_pass_that_the_plan_or_its_own_figures_do_not_give_is_none(what):
+    changed, says = FORGED[what]
+    of = release()
+    assert mistake(analysis(of), of) is None
+    assert says in mistake(replace(analysis(of), **changed), of)

@@ -17,7 +17,7 @@ from llmvc.errors import FormatError, IntegrityError
 POLICY, SUITE, REPORT, PROD = (of_value(name) for name in ("policy", "suite", "report", "prod"))
 A, B, C = (of_value(name) for name in "abc")
 ADA, NOW = "Ada <ada@example.org>", "2026-11-20T12:00:00Z"
-PLAN = Plan((50_000, 250_000, 1_000_000))
+PLAN = Plan((50_000, 250_000, 500_000))
 RAILS = (Guardrail("errors", margin=0.01), Guardrail("latency", limit=1.2, at=0.95))
 
 
@@ -70,7 +70,7 @@ def test_a_rollout_from_start_to_abort_and_another_to_its_close_follow_the_rules
 
 
 FLAWS = {
-    "a share that is no step": (1, lambda r: replace(r, canary=r.canary.widened(1_000_000)), "steps"),
+    "a share that is no step": (1, lambda r: replace(r, canary=r.canary.widened(500_000)), "steps"),
     "a share that falls": (2, lambda r: replace(r, canary=r.canary.widened(50_000)), "share"),
     "another salt": (1, lambda r: replace(r, canary=replace(r.canary, salt="0" * 16)), "changes more"),
     "a salt of one's choice": (0, lambda r: replace(r, canary=replace(r.canary, salt="0" * 16)), "salt"),

@@ -44,6 +44,12 @@ def test_a_variable_without_value_is_named():
         "{% for x in %}",
         "{% include 'other.md' %}",
         "{{ x.append(1) }}",
+        "{{ 'x' | xmlattr }}",
+        "{{ 'long' | truncate(1) }}",
+        "{{ cycler() }}",
+        "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
+        "{{ [1, 2] | random }}",
+        "{{ lipsum() }}",
     ],
 )
 def test_jinja_stays_in_its_sandbox(source):

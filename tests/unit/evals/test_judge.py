@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmvc.core import digest
-from llmvc.errors import ConfigError, FormatError, ProviderError
+from llmvc.errors import ConfigError, FormatError, ProviderError, UsageError
 from llmvc.evals.budget import Budget
 from llmvc.evals.judging import fence
 from llmvc.evals.judging.grader import Grader
@@ -553,6 +553,17 @@ def test_an_unknown_price_is_an_error_unless_it_is_allowed(tmp_path):
         one(some, item("x"), tmp_path, prices=nothing)
     found = one(some, item("x"), tmp_path, prices=nothing, allow_unpriced=True)
     assert (found.score, found.usd) == (0.0, None)
+
+
+@pytest.mark.parametrize(("kind", "asked"), [("openai", 0), ("command", 1)])
+def test_a_limit_that_could_not_hold_is_refused(tmp_path, kind, asked):
+    some = judge(lambda *_: Answer(output="good", model="j-1", input_tokens=9, output_tokens=1))
+    some.provider.kind, some.provider.self_hosted = kind, False
+    given = {"prices": Prices({}, ""), "allow_unpriced": True, "budget": Budget(1.0)}
+    with pytest.raises(UsageError, match="--max-judge-usd cannot hold: no price") as caught:
+        one(some, item("x"), tmp_path, **given)
+    assert caught.value.hint.endswith("or leave out --max-judge-usd")
+    assert len(some.provider.asked) == asked
 
 
 # who may judge

@@ -62,6 +62,16 @@ def test_the_rate_of_votes_is_counted_from_when_judges_began():
     assert shown[-1].startswith("$")
 
 
+def test_a_check_of_a_judge_before_the_first_call_does_not_slow_the_rate_of_calls():
+    moments = iter([0.0, 0.0, 90.0, 100.0, 110.0])
+    shown = []
+    watch = Watch(0.0, lambda text, _: shown.append(text.split("  ")[1]), lambda: next(moments))
+    for done, judging in ((0, Votes(1, 9)), (0, Votes(9, 9)), (0, None), (20, None)):
+        watch(replace(BARE, done=done, reused=0, judging=judging))
+    assert shown[1] == "0.1 votes/s"
+    assert shown[3] == "2.0 calls/s"
+
+
 def test_the_running_interval_is_that_of_the_first_gating_score(tmp_path, monkeypatch):
     monkeypatch.setattr(session, "_RUNNING_S", 0.0)
     monkeypatch.setattr(session, "_RUNNING_SHARE", 1e9)

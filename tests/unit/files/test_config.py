@@ -114,7 +114,7 @@ environments:
     canary:
       of: live
       unit: user
-      steps: [100%]
+      steps: [99.9999%]
       min_units: 40
       min_duration: 2d
       looks: 5
@@ -127,7 +127,7 @@ environments:
         - {metric: latency, limit: 1.1}
       budget: {max_usd_per_unit: 0.2, max_usd_per_day: 50}
 """
-    plan = Plan((1_000_000,), 40, 172_800, 5, 0.1, "spending", "abort", "hold")
+    plan = Plan((999_999,), 40, 172_800, 5, 0.1, "spending", "abort", "hold")
     rails = (Guardrail("latency", limit=1.2, at=0.95), Guardrail("latency", limit=1.1))
     found = config(text)
     assert found.canaries == {"try": Rollout("live", "user", plan, rails, 0.2, 50)}
@@ -140,7 +140,8 @@ environments:
         ("5%, 25%", "5%, 5%", ":6: a canary's steps do not rise"),
         ("5%, 25%", "25%, 5%", ":6: a canary's steps do not rise"),
         ("[0.5%, 5%, 25%]", "[0%]", ":6: a canary's step is not above 0%"),
-        ("25%", "101%", ":6: a canary's step is not above 0% and at most 100%"),
+        ("25%", "100%", ":6: a canary's step is not above 0% and below 100%"),
+        ("25%", "101%", ":6: a canary's step is not above 0% and below 100%"),
         ("25%", "25", ":6: environments.canary.canary.steps[2] must be text"),
         ("25%", "0.25", ":6: environments.canary.canary.steps[2] must be text"),
         ("25%", "quarter", ":6: environments.canary.canary.steps[2] may not be 'quarter'; write a share such as 5%"),

@@ -8,6 +8,7 @@ from blake3 import blake3
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmvc.core.assign import drawn, last_in, salted, spelt
 from llmvc.errors import UsageError
 from llmvc.runtime import bucket
 
@@ -31,6 +32,18 @@ def test_a_bucket_is_the_first_64_bits_of_the_hash_scaled_to_a_million(salt, uni
 def test_widening_a_share_keeps_every_unit_that_was_in(salt, unit, one, other) -> None:
     narrow, wide = sorted((one, other))
     assert not (bucket(salt, unit) < narrow and not bucket(salt, unit) < wide)
+
+
+@given(SALT, TEXT, st.integers(1, 10**6))
+def test_the_last_hash_in_a_share_says_what_the_bucket_says(salt, unit, share_ppm) -> None:
+    inside = drawn(salted(salt) + spelt(unit)) <= last_in(share_ppm)
+    assert inside == (bucket(salt, unit) < share_ppm)
+
+
+@given(st.integers(1, 10**6))
+def test_the_last_hash_in_a_share_is_in_and_the_next_one_is_not(share_ppm) -> None:
+    last = int.from_bytes(last_in(share_ppm), "big")
+    assert last * 1_000_000 >> 64 < share_ppm <= (last + 1) * 1_000_000 >> 64
 
 
 @given(SALT, TEXT)

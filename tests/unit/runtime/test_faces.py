@@ -9,7 +9,7 @@ import pytest
 from llmvc import runtime
 from llmvc.errors import NotFoundError, StoreError
 from llmvc.runtime import Assignment, Client, Health, aio, bucket, flagd
-from tests.support.snapshots import SALT, simple
+from tests.support.snapshots import NEARLY_ALL, SALT, simple
 
 Open = Callable[..., Client]
 
@@ -106,7 +106,7 @@ def test_open_feature_answers_from_the_client(opened: Open) -> None:
     from llmvc.runtime.openfeature import Provider
 
     world, old, new = simple()
-    world.canary("support", new, share_ppm=1_000_000)
+    world.canary("support", new, share_ppm=NEARLY_ALL)
     client = opened(world)
     provider = Provider(client)
     context = EvaluationContext("u")

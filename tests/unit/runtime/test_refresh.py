@@ -48,9 +48,9 @@ def _corrupt(world: World) -> None:
     world.objects[digest.hex_of(world.chains["support", "prod"][-1].to)] = b"{}"
 
 
-def _rewound(world: World) -> None:
-    chain = world.chains["support", "prod"]
-    del chain[1:]
+def _forked(world: World) -> None:
+    del world.chains["support", "prod"][1:]
+    world.release("support", "prod", world.bundle("another"))
 
 
 def _gone(world: World) -> None:
@@ -66,7 +66,7 @@ def _raise(_: object) -> None:
     [
         (_missing, "missing"),
         (_corrupt, "not what its name says"),
-        (_rewound, "went back"),
+        (_forked, "forked"),
         (_gone, "the disk is on fire"),
     ],
 )
@@ -86,6 +86,84 @@ def test_what_was_good_is_kept_and_the_reason_is_told(
     assert (health.ok, health.failures, health.seqs) == (False, 3, {"support/prod": 2})
     assert problem in (health.problem or "")
     assert told == [health.problem]  # once, not three times
+
+
+class _Lagging:
+    """A refresher of a world, whose source can be made to tell of an earlier one."""
+
+    def __init__(self) -> None:
+        self.world, _, self.new = simple()
+        self.world.release("support", "staging", self.new)
+        self.now = 0.0
+        self.told: list[str] = []
+
+    def start(self) -> Refresher:
+        """Returns the refresher, after its first look."""
+        return Refresher(
+            self.world, every_s=1.0, clock=lambda: self.now, on_problem=self.told.append
+        )
+
+
+def test_an_older_pointer_is_let_be_for_a_minute_and_makes_nothing_fresh() -> None:
+    lagging = _Lagging()
+    world = lagging.world
+    old = world.data()
+    for _ in range(3):
+        world.release("support", "prod", lagging.new)
+    world.canary("support", lagging.new, share_ppm=50_000)  # an environment of its own, too
+    refresher, whole = lagging.start(), world.data
+    for lagged_s in (1, 60):
+        world.data = lambda: old  # type: ignore[method-assign]
+        lagging.now += lagged_s
+        assert refresher.look()
+        health = refresher.health()
+        assert (health.older, health.stale_s, health.failures) == (1, lagged_s, 0)
+        assert (health.seqs["support/prod"], health.ok) == (4, True)
+        world.data = whole  # type: ignore[method-assign]
+        assert refresher.look()
+        assert refresher.health().older == 0
+    world.data = lambda: old  # type: ignore[method-assign]
+    lagging.now += 61
+    assert not refresher.look()
+    assert lagging.told == ["support/canary is gone; it was at release 1"]
+    assert refresher.health().seqs["support/prod"] == 4
+
+
+def _aside(world: World) -> None:
+    """Goes back to a release that is not one of those that were served."""
+    del world.chains["support", "prod"][1:]
+    world.release("support", "prod", world.bundle("another"))
+
+
+def _apart(world: World) -> None:
+    """Goes back in one environment and on in another: no writer has ever written that."""
+    world.chains["support", "prod"].pop()
+    world.release("support", "staging", world.bundle("another"))
+
+
+def _anew(world: World) -> None:
+    """Goes back in one environment and begins another."""
+    world.chains["support", "prod"].pop()
+    world.release("support", "qa", world.bundle("another"))
+
+
+def _unknown(world: World) -> None:
+    """Goes back by records that nobody has."""
+    chain = world.chains["support", "prod"]
+    del world.objects[digest.hex_of(chain[2].digest)]
+    del chain[1:]
+
+
+@pytest.mark.parametrize("harm", [_aside, _apart, _anew, _unknown])
+def test_what_is_not_merely_older_is_said_at_once(harm: Callable[[World], None]) -> None:
+    lagging = _Lagging()
+    for _ in range(3):
+        lagging.world.release("support", "prod", lagging.new)
+    refresher = lagging.start()
+    harm(lagging.world)
+    assert not refresher.look()
+    assert len(lagging.told) == 1
+    assert refresher.health().seqs["support/prod"] == 4
 
 
 def test_health_recovers_with_the_source(opened: Open) -> None:
@@ -121,13 +199,13 @@ def test_the_thread_outlives_a_failing_source() -> None:
 def test_a_failing_source_is_asked_less_and_less_often() -> None:
     world, _, _ = simple()
     refresher = Refresher(world, every_s=1.0)
-    usual = [refresher._wait_s(at) for at in range(200)]
+    usual = [refresher.wait_s(at) for at in range(200)]
     assert 0.9 <= min(usual) < 0.92
     assert 1.08 < max(usual) <= 1.1
     _gone(world)
     for _ in range(20):
         refresher.look()
-    assert 0.9 * LONGEST <= refresher._wait_s(0) <= 1.1 * LONGEST
+    assert 0.9 * LONGEST <= refresher.wait_s(0) <= 1.1 * LONGEST
 
 
 def test_without_a_source_a_packaged_snapshot_is_served(tmp_path: Path) -> None:
@@ -248,16 +326,23 @@ def _serves(client: Client, folder: str, wanted: str) -> bool:
     return client.health.ok
 
 
+def _child(holds: Callable[[], bool]) -> int:
+    """Forks; the child ends with 0 if it holds, and never goes on as a run of the tests."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            code = 0 if holds() else 1
+        finally:
+            os._exit(code)
+    return child
+
+
 @FORKS
 def test_a_forked_worker_goes_on_looking_by_itself(tmp_path: Path) -> None:
     world, _, new = simple()
     with runtime.open(world.write(tmp_path), every_s=0.01) as client:
-        children: list[int] = []
-        for _ in range(3):
-            child = os.fork()
-            if child == 0:
-                os._exit(0 if _serves(client, str(tmp_path), new) else 1)
-            children.append(child)
+        children = [_child(lambda: _serves(client, str(tmp_path), new)) for _ in range(3)]
         _until(lambda: len(list(tmp_path.glob("ready-*"))) == 3)
         world.release("support", "prod", new)
         world.write(tmp_path)

@@ -1,15 +1,20 @@
 """What is sent is what was measured, byte for byte."""
 
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint, EntryPoints
+
 import pytest
 
 from llmvc.core import canon, digest, request
 from llmvc.core.bundle import Bundle
 from llmvc.core.suite import Case
-from llmvc.errors import FormatError, UsageError
+from llmvc.errors import ConfigError, FormatError, UsageError
 from llmvc.evals.providers.base import Call
 from llmvc.evals.providers.chat import Chat
 from llmvc.evals.providers.messages import Messages
 from llmvc.evals.providers.responses import Responses
+from llmvc.evals.tokenizers import GROUP, load
+from llmvc.runtime import render
 from llmvc.runtime.render import APIS, Served
 from tests.support.snapshots import World
 
@@ -100,3 +105,49 @@ def test_a_canned_bundle_is_one_text_of_the_assistant(messages: list) -> None:
     served = Served.of(Bundle.of("app", {"messages": messages, "model": model}), {})
     with pytest.raises(FormatError, match="canned"):
         served.render({})
+
+
+TRUNCATED = {
+    "messages": [{"role": "user", "content": "{{question}}"}],
+    "model": {"provider": "openai", "id": "m"},
+    "context": {
+        "history": {},
+        "max_input_tokens": 30,
+        "tokenizer": "words",
+        "truncation": {"policy": "drop_oldest"},
+    },
+}
+TOLD = {
+    "question": "why?",
+    "history": [{"role": "user", "content": "supercalifragilistic " * 5}] * 4,
+}
+
+
+@pytest.fixture
+def tokenizers() -> Iterator[None]:
+    """Forgets which tokenizers were loaded."""
+    render._tokenizer.cache_clear()
+    yield
+    render._tokenizer.cache_clear()
+
+
+@pytest.mark.usefixtures("tokenizers")
+def test_what_counted_in_an_eval_counts_where_it_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = EntryPoints([EntryPoint("words", "tests.unit.evals.test_windows:words", GROUP)])
+    monkeypatch.setattr("importlib.metadata.entry_points", found.select)
+    bundle = Bundle.of("app", TRUNCATED)
+    measured = request.build(bundle, TOLD, None, load("words"))
+    assert Served.of(bundle, {}).request(TOLD) == measured
+    assert len(measured["messages"]) == 3
+    assert measured != request.build(bundle, TOLD)  # the estimate leaves out more
+
+
+@pytest.mark.usefixtures("tokenizers")
+def test_without_the_tokenizer_nothing_is_sent_that_was_not_measured() -> None:
+    served = Served.of(Bundle.of("app", TRUNCATED), {})
+    with pytest.raises(ConfigError, match="names 'words', and no installed package has it"):
+        served.render(TOLD)
+    # Where nothing is left out by it, a tokenizer changes no byte.
+    context = {**TRUNCATED["context"], "truncation": {"policy": "error"}}
+    whole = Served.of(Bundle.of("app", {**TRUNCATED, "context": context}), {})
+    assert len(whole.request(TOLD)["messages"]) == 5

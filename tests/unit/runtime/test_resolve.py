@@ -7,7 +7,7 @@ import pytest
 from llmvc.errors import NotFoundError, StoreError, UsageError
 from llmvc.runtime import Client, bucket
 from llmvc.runtime.refresh import Refresher
-from tests.support.snapshots import SALT, World, simple
+from tests.support.snapshots import NEARLY_ALL, SALT, World, simple
 
 Open = Callable[..., Client]
 
@@ -76,7 +76,7 @@ def test_a_step_widens_and_keeps_those_that_were_in(opened: Open) -> None:
 
 def test_without_a_unit_nobody_is_put_into_a_canary(opened: Open) -> None:
     world, old, new = simple()
-    world.canary("support", new, share_ppm=1_000_000)
+    world.canary("support", new, share_ppm=NEARLY_ALL)
     found = opened(world).resolve("support")
     assert (found.arm, found.digest, found.rollout) == ("baseline", old, None)
 
@@ -97,20 +97,22 @@ def _prod_moves(world: World) -> None:
 
 def _second_canary(world: World) -> None:
     new = world.bundle("fourth")
-    world.canary("support", new, share_ppm=1_000_000, env="canary-2")
+    world.canary("support", new, share_ppm=NEARLY_ALL, env="canary-2")
 
 
 def _prod_ahead(world: World) -> None:
     tip = world.chains["support", "canary"][-1]
     world.canary(
-        "support", tip.to, share_ppm=1_000_000, kind="pause", baseline=tip.digest, salt=SALT
+        "support", tip.to, share_ppm=NEARLY_ALL, kind="pause", baseline=tip.digest, salt=SALT
     )
 
 
 def _of_another(world: World) -> None:
     tip = world.chains["support", "canary"][-1]
     world.chains["support", "canary"].clear()
-    world.canary("support", tip.to, share_ppm=1_000_000, of="staging", baseline=tip.canary.baseline)
+    world.canary(
+        "support", tip.to, share_ppm=NEARLY_ALL, of="staging", baseline=tip.canary.baseline
+    )
 
 
 @pytest.mark.parametrize(
@@ -118,7 +120,7 @@ def _of_another(world: World) -> None:
 )
 def test_a_void_canary_takes_nobody(opened: Open, event: Callable[[World], None]) -> None:
     world, _, new = simple()
-    world.canary("support", new, share_ppm=1_000_000)
+    world.canary("support", new, share_ppm=NEARLY_ALL)
     event(world)
     found = opened(world).resolve("support", unit=IN)
     tip = world.chains["support", "prod"][-1]
@@ -128,7 +130,7 @@ def test_a_void_canary_takes_nobody(opened: Open, event: Callable[[World], None]
 def test_a_canary_of_another_bundle_changes_nothing(opened: Open) -> None:
     world, old, new = simple()
     world.release("orders", "prod", old)
-    world.canary("orders", new, share_ppm=1_000_000)
+    world.canary("orders", new, share_ppm=NEARLY_ALL)
     client = opened(world)
     assert client.resolve("support", unit=IN).arm == "baseline"
     assert client.resolve("orders", unit=IN).arm == "canary"
@@ -247,7 +249,7 @@ def _client(world: World, clock: _Clock, **options: object) -> Client:
 )
 def test_a_stale_client_does_what_its_owner_chose(on_stale: str | None, arm: str) -> None:
     world, _, new = simple()
-    world.canary("support", new, share_ppm=1_000_000)
+    world.canary("support", new, share_ppm=NEARLY_ALL)
     clock = _Clock()
     client = _client(world, clock, max_age_s=30, on_stale=on_stale)
     clock.now += 30

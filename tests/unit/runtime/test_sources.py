@@ -13,7 +13,7 @@ from llmvc import runtime
 from llmvc.core import digest
 from llmvc.errors import ConfigError, FormatError, LlmvcError, NotFoundError, StoreError
 from llmvc.runtime import snapshot, web
-from llmvc.runtime.sources import Directory, open_source, usual_wait_s
+from llmvc.runtime.sources import COARSE_S, Directory, open_source, usual_wait_s
 from llmvc.runtime.web import Http
 from tests.support.snapshots import World, simple
 
@@ -78,12 +78,40 @@ def shelf(tmp_path: Path) -> Iterator[Shelf]:
 
 def test_a_directory_is_read_again_only_when_its_pointer_was_replaced(tmp_path: Path) -> None:
     world, _, new = simple()
-    source = Directory(world.write(tmp_path))
+    now = iter((0.0, COARSE_S + 1, COARSE_S + 2))
+    source = Directory(world.write(tmp_path), clock=lambda: next(now))
+    source.pointer(None)
     data, tag = source.pointer(None) or (b"", "")
     assert data == world.data()
     assert source.pointer(tag) is None
     world.release("support", "prod", new)
     world.write(tmp_path)
+    assert (source.pointer(tag) or (b"",))[0] == world.data()
+
+
+def test_a_pointer_that_only_its_bytes_tell_from_the_last_is_seen(tmp_path: Path) -> None:
+    path, now = tmp_path / "snapshot.json", 0.0
+    path.write_bytes(b"one")
+    os.utime(path, (1_000, 1_000))
+    source = Directory(tmp_path, clock=lambda: now)
+    _, tag = source.pointer(None) or (b"", "")
+    now = COARSE_S - 0.1
+    path.write_bytes(b"two")  # the same inode, size and, where times are in seconds, time
+    os.utime(path, (1_000, 1_000))
+    assert (source.pointer(tag) or (b"",))[0] == b"two"
+
+
+def test_a_directory_whose_data_is_a_link_that_is_swapped_is_read_again(tmp_path: Path) -> None:
+    """So a mounted ConfigMap changes."""
+    world, _, new = simple()
+    world.write(tmp_path / "first")
+    world.release("support", "prod", new)
+    world.write(tmp_path / "second")
+    (tmp_path / "data").symlink_to("first")
+    source = Directory(tmp_path / "data")
+    _, tag = source.pointer(None) or (b"", "")
+    (tmp_path / "next").symlink_to("second")
+    (tmp_path / "next").replace(tmp_path / "data")
     assert (source.pointer(tag) or (b"",))[0] == world.data()
 
 
@@ -237,6 +265,36 @@ def test_any_url_of_fsspec_is_read() -> None:
         runtime.open("memory://nothing-here")
 
 
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_worker_reads_what_fsspec_does_not_share_between_processes() -> None:
+    pytest.importorskip("fsspec")
+    from fsspec import register_implementation
+    from fsspec.asyn import AsyncFileSystem
+
+    world, _, new = simple()
+
+    class Bucket(AsyncFileSystem):
+        """As those of S3, Google and Azure are made."""
+
+        protocol = "bucket-test"
+
+        async def _cat_file(self, path: str, **_: object) -> bytes:
+            name = path.rpartition("/")[2]
+            if name == "snapshot.json":
+                return world.data()
+            if name not in world.objects:
+                raise FileNotFoundError(path)
+            return world.objects[name]
+
+    register_implementation("bucket-test", Bucket, clobber=True)
+    with runtime.open("bucket-test://serve", every_s=3600) as client:
+        child = os.fork()
+        if child == 0:
+            world.release("support", "prod", new)
+            os._exit(0 if client.refresh().ok and client.resolve("support").seq == 2 else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
 def test_an_unknown_url_names_what_to_install() -> None:
     with pytest.raises(ConfigError, match="gopher"):
         open_source("gopher://old/menu")
@@ -267,7 +325,7 @@ def git_source(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_a_file_url_is_a_directory_and_directories_are_looked_at_most_often(tmp_path: Path) -> None:
-    source = open_source(f"file://{simple()[0].write(tmp_path)}")
+    source = open_source(simple()[0].write(tmp_path / "a b%c").as_uri())
     assert isinstance(source, Directory)
     assert usual_wait_s(source) == 0.1
     assert usual_wait_s(Http("http://127.0.0.1:1")) == 2.0

@@ -65,6 +65,16 @@ def test_a_step_is_not_passed_before_its_time_and_fails_before_it(traffic):
     assert judge(traffic, long).verdict == "fail"
 
 
+def test_a_clock_that_is_ahead_makes_no_step_last_longer(traffic):
+    long = release(min_seconds=7200)
+    traffic.units(1600, errors=0.02)
+    traffic.now = START + 1_000_000
+    traffic.units(1, name="ahead")
+    found = judge(traffic, long)
+    assert found.verdict == "inconclusive"
+    assert "cover 3,600 s" in found.reason
+
+
 def test_a_look_beyond_the_plan_is_inconclusive(traffic):
     found = judge(traffic.units(1600, errors=0.02), release(looks=3), look=4)
     assert found.verdict == "inconclusive"
@@ -73,7 +83,7 @@ def test_a_look_beyond_the_plan_is_inconclusive(traffic):
 
 def test_a_look_is_due_by_units_and_time_alone(traffic):
     of, sums = release(looks=4, min_seconds=1200), traffic.units(400).sums()
-    asked = Asked(2, "", "", "", units=80)
+    asked = Asked(2, "2026-11-20T13:00:00Z", "", "", units=80)
     assert waits(of.canary, sums, 99, asked) == "100 units in the canary, 99 are there"
     assert waits(of.canary, sums, 100, asked) is None
     assert waits(of.canary, sums, 100, replace(asked, look=3)).startswith("900 s of events")

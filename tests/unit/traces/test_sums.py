@@ -1,12 +1,13 @@
 """Sums of events: which events count, and that sums merge in any order to the same bytes."""
 
+import gzip
 import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmvc.errors import FormatError, NotFoundError
+from llmvc.errors import FormatError, NotFoundError, StoreError, UsageError
 from llmvc.traces.adding import Adding, summed
 from llmvc.traces.enrolled import arms
 from llmvc.traces.reading import Lines, events, files
@@ -208,3 +209,77 @@ def test_sums_read_back_as_the_same_bytes_which_are_canonical(rows):
     data = _sums(rows).to_bytes()
     assert Sums.from_bytes(data).to_bytes() == data
     assert canon.encode(json.loads(data)) == data
+
+
+ODD = [
+    ("assign", {"llmvc.unit_hash": 5}),
+    ("assign", {"llmvc.unit_hash": "\ud800"}),
+    ("assign", {"llmvc.process": ["w1"]}),
+    ("assign", {"llmvc.pinned": "false"}),
+    ("assign", {"time": "120"}),
+    ("assign", {"time": 1e300}),
+    ("assign", {"time": float("inf")}),
+    ("assign", {"time": -1}),
+    ("assign", {"llmvc.bundle.digest": ["b3:"]}),
+    ("call", {"llmvc.call.duration_s": float("nan")}),
+    ("call", {"llmvc.call.duration_s": -1.0}),
+    ("call", {"llmvc.call.duration_s": 1e300}),
+    ("call", {"llmvc.call.duration_s": "1"}),
+    ("call", {"llmvc.cost.usd": float("inf")}),
+    ("call", {"llmvc.cost.usd": -0.1}),
+    ("call", {"llmvc.cost.price_table": "\t"}),
+    ("call", {"llmvc.context.used_ratio": float("nan")}),
+    ("call", {"gen_ai.usage.input_tokens": 1e300, "gen_ai.usage.output_tokens": 1}),
+    ("call", {"gen_ai.response.model": "gpt\t5"}),
+    ("call", {"gen_ai.response.model": 5}),
+    ("call", {"llmvc.refused": "no"}),
+    ("feedback", {"llmvc.judge.digest": 5}),
+    ("feedback", {"llmvc.feedback.negative": 1}),
+    ("heartbeat", {"llmvc.counts": {f"{SCOPE.rollout}:1:{'a' * 12}": "ab"}}),
+    ("heartbeat", {"llmvc.dropped": float("nan")}),
+    ("heartbeat", {"time": 1e300}),
+]
+
+
+@pytest.mark.parametrize("pinned", [False, True])
+@pytest.mark.parametrize(("kind", "odd"), ODD, ids=range(len(ODD)))
+def test_a_value_of_another_type_or_range_breaks_its_event_and_nothing_else(kind, odd, pinned):
+    sums, nothing = Sums(SCOPE), Sums(SCOPE)
+    Adding(sums).add({**_event(kind, 1, "baseline", 5), "llmvc.pinned": pinned, **odd})
+    nothing.broken = 1
+    assert sums.to_bytes() == nothing.to_bytes()
+
+
+def test_what_rotation_has_compressed_is_read_and_half_of_it_is_refused(traffic, tmp_path):
+    traffic.units(20)
+    plain = traffic.sums().to_bytes()
+    packed = tmp_path / "events.jsonl.1.gz"
+    data = gzip.compress(traffic.path.read_bytes())
+    packed.write_bytes(data)
+    assert summed([packed], SCOPE).to_bytes() == plain
+    packed.write_bytes(data[:-20])
+    with pytest.raises(StoreError, match=r"cannot read .*gz"):
+        summed([packed], SCOPE)
+
+
+def test_a_copy_of_a_log_is_refused_however_far_it_was_copied(traffic, tmp_path):
+    traffic.units(20)
+    copy, link = tmp_path / "copy.jsonl", tmp_path / "hard.jsonl"
+    lines = traffic.path.read_bytes().splitlines(keepends=True)
+    copy.write_bytes(b"".join(lines[:7]))
+    with pytest.raises(UsageError, match="one is a copy of the other"):
+        summed([traffic.path, copy], SCOPE)
+    with pytest.raises(FormatError, match="the same log is in both sums"):
+        traffic.sums().merge(summed([copy], SCOPE))
+    link.hardlink_to(traffic.path)
+    assert len(files([str(link), str(traffic.path)])) == 1
+
+
+def test_a_line_that_is_too_long_is_no_event_and_the_next_one_counts(traffic, monkeypatch):
+    monkeypatch.setattr("llmvc.traces.reading.MOST_LINE", 2000)
+    traffic.units(2)
+    with traffic.path.open("a") as log:
+        log.write('{"a":"' + "x" * 9000 + '"}\n')
+    traffic.units(2, name="more")
+    sums = traffic.sums()
+    assert (sums.broken, sum(len(arm.rows) for arm in arms(sums))) == (1, 4)

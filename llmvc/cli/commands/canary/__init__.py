@@ -18,6 +18,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "promote": ("promote", "Lets the environment serve the candidate to all."),
     "run": ("run", "Analyses and moves by the plan: one tick for cron or CI."),
     "explain": ("explain", "Says which arm a unit got, at any release."),
+    "flagd": ("flagd", "Writes an environment as a flag of flagd."),
 }
 
 

@@ -53,6 +53,8 @@ def command(
         out.json("analyzed/1", views.members(found))
     else:
         out.data(views.analysis(found, colored=out.colored))
+        if not canary_analysis.is_stored(ws, found):
+            out.talk("  not stored: no look is due yet")
         if out.verbose:
             out.talk(views.checks(found))
     return _EXITS[found.verdict]
