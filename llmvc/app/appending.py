@@ -5,8 +5,8 @@ any, so that this ref alone can be pushed and served.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 from llmvc.app.revisions import Resolved
 from llmvc.app.workspace import Workspace
@@ -41,8 +41,7 @@ class Moved:
     pushed: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """An environment as it stood when a move was judged; only that state may be moved from."""
 
     chain: EnvChain
@@ -88,7 +87,7 @@ def append(
     chain, tip = place.chain, place.tip
     check_fits(place, move.kind)
     needed = parts(found.bundle, lambda wanted: _asset(ws, found, wanted))
-    whole = replace(move, members=tuple(sorted(needed.members)))
+    whole = move._replace(members=tuple(sorted(needed.members)))
     before = tip.release if tip else None
     following = release.append(before, whole, bundle=found.name, env=chain.env)
     if dry_run:
@@ -102,7 +101,7 @@ def append(
     try:
         chain.append(tip, following, held, author=ws.actor, time=ws.now())
     except RefMoved as err:
-        raise _lost(place, err) from err
+        raise _lost(place, following, err) from err
     if move.kind not in ("rollback", *canary.KINDS):  # they publish after their push
         from llmvc.app.serving import publish  # noqa: PLC0415 (a dry run writes nothing)
 
@@ -152,15 +151,16 @@ def _safe(ws: Workspace, place: Place, wanted: Digest | None) -> dict[str, bytes
     return {object_name(of): held for of, held in {wanted: data, **beside}.items()}
 
 
-def _lost(place: Place, err: RefMoved) -> RefMoved:
-    """Returns the error with the winner in it, if somebody won."""
+def _lost(place: Place, ours: Release, err: RefMoved) -> RefMoved:
+    """Returns the error with the winner and the loser in it, if somebody won."""
     winner = place.chain.tip()
     if winner is None or (place.tip is not None and winner.oid == place.tip.oid):
         return err
     won = winner.release
     return RefMoved(
         f"{won.bundle}/{won.env} was moved meanwhile: {won.actor} made release {won.seq}, "
-        f"{won.kind} to {digest.short(won.to)}",
+        f"{won.kind} to {digest.short(won.to)}; the {ours.kind} to {digest.short(ours.to)} by "
+        f"{ours.actor} was not made",
         hint="look at what became of it: llmvc canary status"
         if won.kind in canary.KINDS
         else f"measure against it: llmvc eval {won.bundle} --env {won.env}",

@@ -35,7 +35,8 @@ def push_release(
         try:
             outcome = sync.push_env(ws.repo, remote, bundle, env)
             if outcome.status != sync.REFUSED:
-                return f"pushed to {remote}", final
+                healed = [f"; {notice.what}: {notice.hint}" for notice in outcome.notices]
+                return "".join((f"pushed to {remote}", *healed)), final
             if outcome.winner is None:
                 return f"NOT PUSHED: {outcome.reason}", final
             sync.fetch(ws.repo, remote)

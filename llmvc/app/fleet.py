@@ -77,11 +77,11 @@ def fleet(
     tip = chain.tip()
     if tip is None:
         raise revisions.unreleased(ws, chain.bundle, env)
-    until = clock() + wait_s
+    goal, until = (tip.release.seq, tip.release.digest), clock() + wait_s
     while True:
         beats, unread = fleets.read(places)
         now = ws.now().timestamp()
-        found = fleets.stand(beats, chain.bundle, env, tip.release.seq, now=now, unread=unread)
+        found = fleets.stand(beats, chain.bundle, env, goal, now=now, unread=unread)
         if found.proven or clock() >= until:
             return found
         sleep(LOOK_S)

@@ -2,11 +2,11 @@
 
 - Files are streams, and problems are told up to a number: a log may have millions of both.
 - A half-written last line is told and is no fault: a process may be writing it now.
+- A log that is there twice is a fault: an analysis would refuse it.
 - A version that no environment of its bundle ever served is a fault: some service runs a build, or
   a snapshot, that does not know what it was given.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from llmvc.app.workspace import Workspace
 from llmvc.errors import FormatError, LlmvcError
 from llmvc.files.check import check
 from llmvc.files.reading import Document
-from llmvc.traces.reading import files, raw
+from llmvc.traces.reading import beginning, files, json_of, raw
 
 MOST: Final = 20
 """So many problems are told; the others are counted."""
@@ -80,10 +80,15 @@ def validate(patterns: Iterable[str], ws: Workspace | None = None) -> Checked:
     problems: list[Problem] = []
     halves: list[str] = []
     served: Counter[tuple[str, str]] = Counter()
+    begins: dict[str, Path] = {}
     broken = 0
     for path in paths:
+        begun = False
         for number, line in raw(path):
             found = _read(path, line)
+            if isinstance(found, Mapping) and not begun:
+                begun, other = True, begins.setdefault(beginning(line), path)
+                found = found if other == path else f"a copy of {other} begins"
             if isinstance(found, Mapping):
                 events[str(found["event"])] += 1
                 if found["event"] != "heartbeat":
@@ -106,10 +111,7 @@ def validate(patterns: Iterable[str], ws: Workspace | None = None) -> Checked:
 
 def _read(path: Path, line: bytes) -> dict[str, Any] | str:
     """Returns the event of a line, or what is wrong with it."""
-    try:
-        value: Any = json.loads(line)
-    except (ValueError, RecursionError):
-        return "no JSON"
+    value: Any = json_of(line)
     if not isinstance(value, dict):
         return "no JSON object"
     name = str(path)

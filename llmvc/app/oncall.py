@@ -10,9 +10,10 @@ from llmvc.app.rollback import Wish
 from llmvc.app.workspace import Workspace
 from llmvc.core import canary
 from llmvc.core.digest import short
+from llmvc.core.plural import count
+from llmvc.core.pointer import POINTER
 from llmvc.errors import ConfigError, LlmvcError, NotFoundError, UsageError
-from llmvc.runtime.places import place_at, probe
-from llmvc.runtime.snapshot import POINTER
+from llmvc.places import place_at, probe
 from llmvc.store.behind import behind
 from llmvc.store.following import may_push
 
@@ -83,13 +84,17 @@ def _fleet(ws: Workspace, *, bundle: str, env: str) -> Iterator[Finding]:
     found = fleet.fleet(ws, bundle, env, places=places)
     if found.unread:
         yield Finding("bad", f"{where}: {found.unread[0]}", "mend or remove it")
-    late = found.those("behind", "silent")
-    moved = len(found.those("moved"))
-    if late:
-        told = f"{len(late)} of {moved + len(late)} processes do not serve release {found.seq}"
-        yield Finding("hint", f"{where}: {told}", f"llmvc fleet {bundle} {env}")
+    moved = found.those("moved")
+    late = sum(item.late for item in moved)
+    if found.left:
+        of = f"{len(found.left)} of {count(len(found.left + moved), 'process')}"
+        told = f"{where}: {of} not known to serve release {found.seq}"
+        yield Finding("hint", told, f"llmvc fleet {bundle} {env}")
+    elif late:
+        told = f"{where}: {late} of {count(len(moved), 'process')} fell silent"
+        yield Finding("hint", told, "llmvc fleet --prune, if they ended")
     elif moved:
-        yield Finding("ok", f"{where}: the fleet answers, {moved} on release {found.seq}")
+        yield Finding("ok", f"{where}: the fleet answers, {len(moved)} on release {found.seq}")
     else:
         yield Finding("hint", f"{where}: no process has sent a heartbeat", "open(…, heartbeats=…)")
 

@@ -17,12 +17,11 @@ from llmvc.app.workspace import Workspace
 from llmvc.core import digest, release
 from llmvc.core.estimate import Verdict
 from llmvc.core.policy import Policy
-from llmvc.core.release import Move
+from llmvc.core.release import Move, told
 from llmvc.core.report import Report
 from llmvc.core.suite import Suite
 from llmvc.core.version import Source, Version
 from llmvc.errors import ConfigError, Inconclusive, UsageError
-from llmvc.gate.canary import told
 from llmvc.store.chain import CALIBRATION, MIGRATION, REPORT
 
 if TYPE_CHECKING:
@@ -100,7 +99,7 @@ def promote(
     )
     if candidate.bundle.kind == "judge":
         made = appointing.vouch(ws, place, candidate)
-        on = Grounds(replace(move, report=made.digest), {CALIBRATION: made.to_bytes()})
+        on = Grounds(move._replace(report=made.digest), {CALIBRATION: made.to_bytes()})
     else:
         on = measured(ws, place, candidate, move, policy=policy, exceptions=exceptions, suite=suite)
     blobs = {**on.blobs, **_migration(ws, place, on)}
@@ -160,7 +159,7 @@ def measured(
         Inconclusive: there is none, or it cannot tell.
     """
     loaded = ws.suite_of(candidate.name, suite)
-    note = _check_suite(ws, place, loaded, exceptions.accept_suite)
+    note = check_suite(ws, place, loaded, exceptions.accept_suite)
     question = Question(candidate.name, move.to, place.serving, loaded.suite.digest)
     report, verdict, proven = _evidence(ws, question, loaded.suite, policy, exceptions)
     golden = evidence.golden(question, loaded.suite)
@@ -169,7 +168,7 @@ def measured(
         other, _, also = _evidence(ws, golden, loaded.suite, policy, exceptions)
         proven, known = proven and also, known | evidence.flagged(other, loaded.suite)
     _check_cleared(exceptions.clear_severe, known)
-    on = replace(move, suite=loaded.suite.digest, report=report.digest, proven=proven)
+    on = move._replace(suite=loaded.suite.digest, report=report.digest, proven=proven)
     blobs = {"suite.json": loaded.suite.to_bytes(), REPORT: report.data_bytes}
     return Grounds(on, blobs, note, verdict)
 
@@ -304,8 +303,12 @@ def check_again(
         )
 
 
-def _check_suite(ws: Workspace, place: Place, loaded: "LoadedSuite", accepted: str | None) -> str:
-    """Returns how the suite differs from the one in force, if it may."""
+def check_suite(ws: Workspace, place: Place, loaded: "LoadedSuite", accepted: str | None) -> str:
+    """Returns how the suite differs from the one in force, if it may.
+
+    Raises:
+        ConfigError: it does more than add cases, and nobody accepted it.
+    """
     suite, tip = loaded.suite, place.tip
     if tip is None or tip.release.suite in (None, suite.digest):
         return ""

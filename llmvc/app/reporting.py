@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Final
 
 from llmvc.app import evidence, revisions
 from llmvc.app.evidence import Question
+from llmvc.app.migrating import stored
 from llmvc.app.workspace import Workspace
 from llmvc.core import digest, variants
 from llmvc.core.bundle import Bundle
 from llmvc.core.digest import Digest
 from llmvc.core.estimate import Verdict
+from llmvc.core.migration import Migration
 from llmvc.core.release import Release
 from llmvc.core.report import TYPE, Report
 from llmvc.core.suite import Suite
@@ -47,6 +49,7 @@ class Reading:
         outputs: run -> what the run cache holds of it, for the listed cases; None if outputs were
             not asked for.
         notes: what else a reader should know.
+        migration: what the candidate's move to another model says; None if it was none.
     """
 
     report: Report
@@ -57,6 +60,7 @@ class Reading:
     listed: int = CASES
     outputs: "Mapping[Digest, Entry] | None" = None
     notes: tuple[str, ...] = field(default=())
+    migration: Migration | None = None
 
 
 def read(
@@ -111,6 +115,7 @@ def read(
         listed=listed,
         outputs=found,
         notes=tuple(notes),
+        migration=stored.find(ws, report.baseline, report.candidate, report.suite),
     )
 
 

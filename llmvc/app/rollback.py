@@ -1,14 +1,15 @@
 """Rollback: an environment serves an earlier release again, at once.
 
-- It reads nothing but the environment's own chain, and loads nothing that measures or reads files,
+- It needs nothing but the environment's own chain, and loads nothing that measures or reads files,
   so that it works, and works fast, on a bad day.
 - The snapshots that `llmvc.snapshot` names are written right after the push, so that a lost race
   never reaches readers; a remote that cannot be reached in `PUSH_S` does not keep them waiting.
 """
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from llmvc.app import revisions
 from llmvc.app.appending import Moved, Place, append, check_fits
@@ -19,7 +20,7 @@ from llmvc.core.bundle import Bundle, Parts, parts
 from llmvc.core.digest import Digest
 from llmvc.core.names import Revision
 from llmvc.core.release import Move, Release
-from llmvc.errors import ConfigError, IntegrityError, NotFoundError, UsageError
+from llmvc.errors import ConfigError, IntegrityError, LlmvcError, NotFoundError, UsageError
 from llmvc.store.chain import EnvChain, Tip, object_name
 
 SAFE: Final = "safe"
@@ -29,8 +30,7 @@ PUSH_S: Final = 20.0
 NEAR = (8, 128)
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(NamedTuple):
     """How an environment is to be rolled back.
 
     Attributes:
@@ -85,7 +85,10 @@ def rollback(
     """
     if wish.safe and wish.revision is not None:
         raise UsageError(f"--to {SAFE} and a version exclude each other", hint="drop one of them")
-    place = Place.of(ws, ws.released_bundle(bundle), env)
+    name = ws.released_bundle(bundle)
+    heads = _heads(ws, name, env)
+    oid, chain = heads.get((name, env)), ws.repo.chain(name, env)
+    place = Place(chain, chain.at(oid) if oid else None)
     moved = _roll_back(ws, place, wish, dry_run=dry_run)
     if dry_run or not moved.written:
         return RolledBack(moved)
@@ -93,7 +96,33 @@ def rollback(
 
     if push and ws.repo.settings.remote() is not None:
         moved = _pushed(ws, place, wish, moved)
-    return RolledBack(moved, publish(ws, unpushed=True))
+    written = publish(ws, unpushed=True)
+    _notice(ws, place, wish, heads)
+    return RolledBack(moved, written)
+
+
+def _heads(ws: Workspace, bundle: str, env: str) -> dict[tuple[str, str], str]:
+    """Returns the newest commits of a bundle's environments, from one listing."""
+    try:
+        return ws.repo.heads(bundle)
+    except IntegrityError:  # a neighbour's ref is broken, which stops no rollback
+        tip = ws.repo.chain(bundle, env).tip()
+        return {(bundle, env): tip.oid} if tip else {}
+
+
+def _notice(ws: Workspace, place: Place, wish: Wish, heads: Mapping[tuple[str, str], str]) -> None:
+    """Tells what whoever is on call may not know: a colleague was faster, or a canary is void."""
+    bundle, left = place.chain.bundle, place.tip.release if place.tip else None
+    if left is None:
+        return
+    if left.kind == "rollback" and wish.revision is None and not wish.safe:
+        before = f"release {left.seq} by {left.actor} at {left.time}"
+        ws.tell(f"{before} was a rollback, too: this goes back further")
+    with suppress(LlmvcError):  # what is wrong with others stops no rollback
+        for (_, env), oid in heads.items():
+            canary = ws.repo.chain(bundle, env).at(oid).release.canary
+            if canary is not None and canary.baseline == left.digest:
+                ws.tell(f"the canary in {bundle}/{env} is void by this; llmvc canary abort ends it")
 
 
 def _pushed(ws: Workspace, place: Place, wish: Wish, moved: Moved) -> Moved:
@@ -148,7 +177,13 @@ def _goal(
 ) -> tuple[Release | None, Bundle, Parts]:
     """Returns the release to go back to, None for the safe version, and what it serves."""
     if not wish.safe:
-        held = _held(ws, chain, tip, wish.revision)
+        try:
+            held = _held(ws, chain, tip, wish.revision)
+        except NotFoundError as err:
+            if wish.revision is not None or chain.policy(tip).safe in (None, tip.release.to):
+                raise
+            hint = f"llmvc rollback {chain.bundle} {chain.env} --to {SAFE}"
+            raise NotFoundError(str(err), hint=hint) from err
         bundle = revisions.released_bundle(chain, held)
         return held.release, bundle, _parts(ws, chain, held, bundle)
     safe = chain.policy(tip).safe

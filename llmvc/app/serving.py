@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from llmvc.app.workspace import Workspace
 from llmvc.core.names import check_name
-from llmvc.errors import LlmvcError, NotFoundError, UsageError
+from llmvc.errors import ConfigError, LlmvcError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from llmvc.core.canon import Json
@@ -25,12 +25,18 @@ def places(ws: Workspace, variable: str = "snapshot") -> tuple[str, ...]:
     """Returns the places that a variable of Git's section `llmvc` names.
 
     Relative paths start from the top of the repository, wherever in it one is.
+
+    Raises:
+        ConfigError: one starts with `~` and the name of nobody.
     """
     top = ws.repo.root or ws.repo.git_dir
     named = ws.repo.settings.all("llmvc", "", variable)
-    return tuple(
-        one if "://" in one else os.path.normpath(top / Path(one).expanduser()) for one in named
-    )
+    try:
+        return tuple(
+            one if "://" in one else os.path.normpath(top / Path(one).expanduser()) for one in named
+        )
+    except RuntimeError as err:
+        raise ConfigError(f"Git's llmvc.{variable}: {err}") from err
 
 
 def snapshot(
@@ -62,11 +68,8 @@ def snapshot(
             "a snapshot needs a place", hint="--to DIR, or git config llmvc.snapshot DIR"
         )
     source = source_of(ws, bundles, envs)
-    try:
-        _check_released(ws, bundles, envs)
-        return tuple(_write(source, target, prune=prune) for target in targets)
-    finally:
-        source.close()
+    _check_released(ws, bundles, envs)
+    return tuple(_write(source, target, prune=prune) for target in targets)
 
 
 def publish(ws: Workspace, *, unpushed: bool = False) -> str:
@@ -79,24 +82,29 @@ def publish(ws: Workspace, *, unpushed: bool = False) -> str:
     Returns:
         What happened, one line a place, for people; empty where no place is named.
     """
-    targets = places(ws)
-    if not targets:
-        return ""
-    lines: list[str] = []
     try:
-        waits = () if unpushed else _unpushed(ws)
-        if waits:
-            return f"snapshot waits: {', '.join(waits)} is not pushed; run llmvc push"
-        source = source_of(ws)
+        targets = places(ws)
+        waits = _unpushed(ws) if targets and not unpushed else ()
     except LlmvcError as err:
         return f"snapshot NOT WRITTEN: {err}"
-    for target in targets:
-        try:
-            lines.append(f"snapshot written to {_write(source, target, prune=False).place}")
-        except LlmvcError as err:
-            lines.append(f"snapshot NOT WRITTEN to {target}: {err}; mend it, then llmvc snapshot")
-    source.close()
-    return "\n".join(lines)
+    if waits:
+        return f"snapshot waits: {', '.join(waits)} is not pushed; run llmvc push"
+    return "\n".join(_published(source_of(ws), target) for target in targets)
+
+
+def _published(source: "GitSource", target: str) -> str:
+    """Writes one place and says what happened."""
+    from llmvc.places import place_at  # noqa: PLC0415 (few verbs write one)
+    from llmvc.runtime.export import export  # noqa: PLC0415
+
+    where = ""
+    try:
+        place = place_at(target)
+        where = f" to {place.name}"  # not `target`, in which secrets may stand
+        export(source, place)
+    except (LlmvcError, OSError) as err:
+        return f"snapshot NOT WRITTEN{where}: {err}; mend it, then llmvc snapshot"
+    return f"snapshot written{where}"
 
 
 def flags(ws: Workspace, bundle: str | None, env: str) -> dict[str, "Json"]:
@@ -114,12 +122,8 @@ def flags(ws: Workspace, bundle: str | None, env: str) -> dict[str, "Json"]:
 
     name = ws.released_bundle(bundle)
     source = source_of(ws, (name,))
-    try:
-        found = source.pointer(None)
-        assert found is not None  # noqa: S101 (it was shown nothing)
-        return flagd.export(snapshot.load(found[0], source.object), name, env)
-    finally:
-        source.close()
+    pointer, _ = source.now()
+    return flagd.export(snapshot.load(pointer, source.object), name, env)
 
 
 def source_of(ws: Workspace, bundles: Sequence[str] = (), envs: Sequence[str] = ()) -> "GitSource":
@@ -156,8 +160,8 @@ def agent(
         NotFoundError: the remote named is not configured.
         ConfigError: the source needs a package.
     """
+    from llmvc.places import Folder  # noqa: PLC0415
     from llmvc.runtime.agent import Agent  # noqa: PLC0415 (only agents run one)
-    from llmvc.runtime.places import Folder  # noqa: PLC0415
     from llmvc.runtime.sources import open_source  # noqa: PLC0415
 
     place = Folder(to)
@@ -175,8 +179,8 @@ def agent(
 
 
 def _write(source: "GitSource", target: str, *, prune: bool) -> "Exported":
+    from llmvc.places import place_at  # noqa: PLC0415
     from llmvc.runtime.export import export  # noqa: PLC0415 (few verbs write one)
-    from llmvc.runtime.places import place_at  # noqa: PLC0415
 
     return export(source, place_at(target), prune=prune)
 

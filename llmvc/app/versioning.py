@@ -13,6 +13,7 @@ from llmvc.core.digest import Digest
 from llmvc.core.release import Release
 from llmvc.core.version import Version
 from llmvc.errors import ConfigError, FormatError, LlmvcError, NotFoundError
+from llmvc.places import put
 
 if TYPE_CHECKING:
     from llmvc.files.manifest import Manifest
@@ -309,9 +310,6 @@ def replace_file(ws: Workspace, path: str, data: bytes) -> None:
     """Writes a file whole or not at all: a neighbour first, then a rename over it."""
     target = ws.root / path
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        beside = target.with_name(f".{target.name}.llmvc")
-        beside.write_bytes(data)
-        beside.replace(target)
+        put(target, data)
     except OSError as err:
         raise ConfigError(f"cannot write {path}: {err.strerror}") from err

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from llmvc.core.digest import Digest
 from llmvc.core.policy import Policy
+from llmvc.core.times import rfc3339
 from llmvc.errors import ConfigError, LlmvcError, NotFoundError, UsageError
 from llmvc.store.refs import is_ancestor
 from llmvc.store.repository import Repository
@@ -78,7 +79,7 @@ class Workspace:
     @property
     def time(self) -> str:
         """Now, as RFC 3339 in UTC."""
-        return self.now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return rfc3339(self.now(), "seconds")
 
     @cached_property
     def files(self) -> "Files":

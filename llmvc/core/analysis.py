@@ -21,7 +21,7 @@ ARMS: Final = ("baseline", "canary")
 
 
 @dataclass(frozen=True, slots=True)
-class Arm:
+class ArmTotals:
     """What one arm did in the step.
 
     Attributes:
@@ -47,8 +47,8 @@ class Judged:
         name: the guardrail's, such as `latency p95`.
         metric: one of `core.canary.METRICS`.
         baseline: the baseline arm's figure; None if it has none.
-        candidate: the canary arm's.
-        estimate: their difference for shares, else candidate over baseline.
+        canary: the canary arm's.
+        estimate: their difference for shares, else canary over baseline.
         low: lower bound, at the level that a fail needs.
         high: upper bound, at the level that a pass needs.
         margin: largest rise of a share that may pass; None for metrics with a limit.
@@ -61,7 +61,7 @@ class Judged:
     name: str
     metric: str
     baseline: float | None
-    candidate: float | None
+    canary: float | None
     estimate: float | None
     low: float | None
     high: float | None
@@ -126,7 +126,7 @@ class Analysis(Record):
     candidate: Digest
     rollout: str
     look: int
-    arms: Mapping[str, Arm]
+    arms: Mapping[str, ArmTotals]
     guardrails: tuple[Judged, ...]
     checks: Mapping[str, Check]
     invalid: tuple[str, ...]

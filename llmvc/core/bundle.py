@@ -9,7 +9,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Final, NamedTuple
 
 from llmvc.core import canon, digest
 from llmvc.core.digest import Digest
@@ -111,8 +111,7 @@ class Bundle:
         return tuple(sorted(set(found)))
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
+class Parts(NamedTuple):
     """All that a bundle needs beside itself, and that all the members of a set need.
 
     Attributes:

@@ -125,6 +125,22 @@ class Guardrail:
 
 
 @dataclass(frozen=True, slots=True)
+class Budget:
+    """What a canary's arm may cost; None for any amount.
+
+    Attributes:
+        max_usd_per_unit: USD for a unit, on average.
+        max_usd_per_day: USD for all of its units, a day.
+    """
+
+    max_usd_per_unit: float | None = None
+    max_usd_per_day: float | None = None
+
+
+UNLIMITED: Final = Budget()
+
+
+@dataclass(frozen=True, slots=True)
 class Canary:
     """What a canary's release says of it; see formats.md.
 
@@ -136,8 +152,7 @@ class Canary:
         unit: what is assigned as one: conversation, user or request.
         plan: steps and their conditions.
         guardrails: what must not get worse; at least one.
-        max_usd_per_unit: budget; None for none.
-        max_usd_per_day: budget of the canary arm; None for none.
+        budget: what it may cost.
         bucketing: name of the rule that assigns; always `b3-1`.
     """
 
@@ -148,8 +163,7 @@ class Canary:
     unit: str
     plan: Plan
     guardrails: tuple[Guardrail, ...]
-    max_usd_per_unit: float | None = None
-    max_usd_per_day: float | None = None
+    budget: Budget = UNLIMITED
     bucketing: str = BUCKETING
 
     def __post_init__(self) -> None:
@@ -168,18 +182,7 @@ class Canary:
 
     def to_dict(self) -> dict[str, canon.Json]:
         """Returns the member `canary` of a `release/1` record."""
-        stored = _Stored(
-            of=self.of,
-            baseline=self.baseline,
-            share_ppm=self.share_ppm,
-            salt=self.salt,
-            bucketing=self.bucketing,
-            unit=self.unit,
-            plan=self.plan,
-            guardrails=self.guardrails,
-            budget=_Budget(self.max_usd_per_unit, self.max_usd_per_day),
-        )
-        return record.members(stored)
+        return record.members(self)
 
     @classmethod
     def from_dict(cls, body: canon.Json) -> "Canary":
@@ -188,43 +191,7 @@ class Canary:
         Raises:
             FormatError: it is malformed, or of a kind that this version does not know.
         """
-        stored = record.read(_Stored, body, "a release's canary")
-        budget = stored.budget
-        return cls(
-            of=stored.of,
-            baseline=stored.baseline,
-            share_ppm=stored.share_ppm,
-            salt=stored.salt,
-            unit=stored.unit,
-            plan=stored.plan,
-            guardrails=stored.guardrails,
-            max_usd_per_unit=budget.max_usd_per_unit,
-            max_usd_per_day=budget.max_usd_per_day,
-            bucketing=stored.bucketing,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Budget:
-    """The member `budget` of a stored canary."""
-
-    max_usd_per_unit: float | None
-    max_usd_per_day: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Stored:
-    """The member `canary` as it is stored, in which the budget stands apart."""
-
-    of: str
-    baseline: Digest
-    share_ppm: int
-    salt: str
-    bucketing: str
-    unit: str
-    plan: Plan
-    guardrails: tuple[Guardrail, ...]
-    budget: _Budget
+        return record.read(cls, body, "a release's canary")
 
 
 def percent(share_ppm: int) -> str:
@@ -312,8 +279,6 @@ def _mistaken_move(release: "Release", parent: "Release | None") -> str | None:
         return f"a {release.kind} follows no open canary"
     if (release.to == parent.to) == (release.kind == "abort"):
         return f"a {release.kind} {'keeps' if release.kind == 'abort' else 'changes'} the candidate"
-    if release.kind == parent.kind == "pause":
-        return "a pause follows a pause"
     if release.kind in ENDS:
         return None
     share = before.plan.after(before.share_ppm) if release.kind == "step" else before.share_ppm

@@ -4,6 +4,7 @@
 - `decode(encode(value))` equals `value`, and encoding again gives the same bytes.
 - A number whose canonical form is an integer of magnitude 2**53 or more is refused: RFC 8785
   writes 1e20 as an integer that readers of its own output then refuse.
+- `mapped` and `listed` look into JSON of unknown form without a surprise.
 """
 
 import json
@@ -108,6 +109,16 @@ def decode_object(data: bytes, kind: str) -> dict[str, Json]:
     if not isinstance(value, dict) or value.get("llmvc") != kind:
         raise FormatError(f"not a {kind} object")
     return value
+
+
+def mapped(value: Json) -> Mapping[str, Json]:
+    """Returns an object; an empty one for anything else."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def listed(value: Json) -> Sequence[Json]:
+    """Returns a list; an empty one for anything else."""
+    return value if isinstance(value, list | tuple) else ()
 
 
 def _check(value: Json, depth: int) -> None:

@@ -10,10 +10,9 @@
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from llmvc.core import canon
 from llmvc.core.bundle import Bundle
@@ -36,8 +35,7 @@ _SOURCES: Final[Mapping[str, Source]] = {name: name for name in ORDER}
 _ROLES: Final = frozenset({"user", "assistant", "tool"})
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """Messages that stay or go together.
 
     Attributes:
@@ -49,8 +47,7 @@ class Part:
     source: Source = "fixed"
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(NamedTuple):
     """What a bundle says of its window.
 
     Attributes:

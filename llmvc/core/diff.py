@@ -1,7 +1,6 @@
 """Differences between two bundles, by section and by member.
 
-- `diff` lists what changed as paths with old and new values; `apply(old, diff(old, new))` gives
-  `new` back.
+- `diff` lists what changed as paths with old and new values; nothing that differs is left out.
 - An absent member is `ABSENT`, which is not null.
 """
 
@@ -10,8 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from llmvc.core import canon
-from llmvc.core.bundle import MEMBERS, SECTIONS, Bundle
-from llmvc.errors import FormatError
+from llmvc.core.bundle import SECTIONS, Bundle
 
 Path = tuple[str | int, ...]
 
@@ -60,20 +58,6 @@ def diff(old: Bundle, new: Bundle) -> tuple[Change, ...]:
     return tuple(sorted(changes, key=lambda change: order.get(str(change.path[0]), -1)))
 
 
-def apply(old: Bundle, changes: tuple[Change, ...]) -> Bundle:
-    """Returns the bundle that the changes lead to.
-
-    Raises:
-        FormatError: a change does not fit the old bundle.
-    """
-    body = canon.decode(old.data)
-    for change in changes:
-        body = _set(body, change.path, change)
-    if not isinstance(body, Mapping):
-        raise FormatError("changes do not lead to a bundle")
-    return Bundle.of(str(body.get("kind")), {key: body[key] for key in body if key in MEMBERS})
-
-
 def _values(path: Path, old: canon.Json, new: canon.Json) -> Iterator[Change]:
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for key in sorted(old.keys() | new.keys()):
@@ -89,19 +73,3 @@ def _values(path: Path, old: canon.Json, new: canon.Json) -> Iterator[Change]:
             yield from _values((*path, at), before, after)
     elif canon.encode(old) != canon.encode(new):
         yield Change(path, old, new)
-
-
-def _set(value: canon.Json, path: Path, change: Change) -> canon.Json:
-    if not path:
-        if isinstance(change.new, _Absent):
-            raise FormatError("a change cannot remove the bundle itself")
-        return change.new
-    step, rest = path[0], path[1:]
-    if isinstance(value, dict) and isinstance(step, str):
-        kept = {key: item for key, item in value.items() if key != step}
-        if rest or not isinstance(change.new, _Absent):
-            kept[step] = _set(value.get(step), rest, change)
-        return kept
-    if isinstance(value, list) and isinstance(step, int) and step < len(value):
-        return [_set(item, rest, change) if at == step else item for at, item in enumerate(value)]
-    raise FormatError(f"change {change.where} does not fit")

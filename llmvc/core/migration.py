@@ -121,7 +121,8 @@ class Cost:
         basis: `estimated` before the calls, `measured` from those of the report.
         estimator: how tokens were counted.
         prices: digest of the price table.
-        dated: when its newest part was written; empty if nothing says.
+        dated: when the target's price was known, else the newest part of the table; empty if
+            nothing says.
     """
 
     from_: Amount
@@ -167,6 +168,21 @@ class Variants:
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """Where what the target takes is known from.
+
+    Attributes:
+        table: digest of the table of models.
+        family: the entry that fits the target; None if none does.
+        dated: when it was known; empty if the entry does not say.
+    """
+
+    table: Digest
+    family: str | None
+    dated: str
+
+
+@dataclass(frozen=True, slots=True)
 class Migration(Record):
     """One migration; see the module's docstring.
 
@@ -184,7 +200,7 @@ class Migration(Record):
         cost: what both cost.
         judges: of the suite.
         variants: of the suite.
-        table: digest of the table of models.
+        known: where what the target takes is known from.
         report: digest of the evidence; None in a plan.
         verdict: what the gate said of it; None in a plan.
         made: RFC 3339, UTC.
@@ -206,12 +222,17 @@ class Migration(Record):
     cost: Cost
     judges: tuple[Judge, ...]
     variants: Variants
-    table: Digest
+    known: Known
     report: Digest | None
     verdict: str | None
     made: str
     actor: str
     tool: str
+
+    @property
+    def changed(self) -> tuple[Parameter, ...]:
+        """The parameters that are not kept as they were."""
+        return tuple(one for one in self.parameters if one.decision != "kept")
 
     @property
     def undecided(self) -> tuple[Parameter, ...]:

@@ -6,14 +6,13 @@ r"""Names of bundles, environments and versions.
 """
 
 import re
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from llmvc.core import digest
 from llmvc.errors import UsageError
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}\Z")
-_ENV = re.compile(r"(?P<env>[^~@{}]+)(?:~(?P<back>[0-9]{1,9})|@\{(?P<at>[^{}]+)\})?\Z")
+_ENV = r"(?P<env>[^~@{}]+)(?:~(?P<back>[0-9]{1,9})|@\{(?P<at>[^{}]+)\})?"
 
 STORE_REF = "refs/llmvc/store"
 ENV_PREFIX = "refs/llmvc/env/"
@@ -49,8 +48,7 @@ def env_of(ref: str) -> tuple[str, str] | None:
     return bundle, env
 
 
-@dataclass(frozen=True, slots=True)
-class Revision:
+class Revision(NamedTuple):
     """A version as a person names it.
 
     Attributes:
@@ -88,7 +86,7 @@ class Revision:
                     f"{rest!r} is too short or not hex", hint="write b3: and 8 to 64 hex characters"
                 )
             return cls(bundle, "digest", value=rest)
-        found = _ENV.match(rest)
+        found = re.fullmatch(_ENV, rest)
         if not found:
             raise UsageError(
                 f"{text!r} names no version",

@@ -2,5 +2,5 @@
 
 
 def count(n: int, noun: str) -> str:
-    """Returns `1 run`, `2 runs`."""
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+    """Returns `1 run`, `2 runs`, `2 processes`."""
+    return f"{n:,} {noun}{'' if n == 1 else 'es' if noun.endswith('s') else 's'}"

@@ -19,7 +19,7 @@ Nothing here reads a clock or Git: callers hand in bytes and get values.
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from llmvc.core import canary as canaries
 from llmvc.core import canon, digest
@@ -147,8 +147,7 @@ class Release:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(NamedTuple):
     """What a person wants an environment to do next.
 
     Attributes:
@@ -342,6 +341,16 @@ def _check_rolled_back(
         raise IntegrityError(f"{name}: rolled_back does not follow from the parent's")
     if release.drain != tuple(sorted(drain)) or not kept & found <= drain <= kept & found | added:
         raise IntegrityError(f"{name}: drain does not follow from the parent's")
+
+
+def told(release: Release) -> str:
+    """Names a release with all that tells it from another."""
+    share = f" at {canaries.percent(release.canary.share_ppm)}" if release.canary else ""
+    way = "to" if release.kind in ("abort", "rollback") else "of"
+    return (
+        f"{release.bundle}/{release.env} release {release.seq} ({release.kind} {way} "
+        f"{digest.short(release.to)}{share} by {release.actor}, {release.time})"
+    )
 
 
 def kind_of_promotion(baseline: Bundle | None, candidate: Bundle) -> str:

@@ -8,8 +8,7 @@
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from llmvc.core import canon, context, digest, template
 from llmvc.core.bundle import Bundle
@@ -33,8 +32,7 @@ PASSED: Final = (
 APPLICATION_ONLY: Final = ("retrieval", "guardrails", "post")
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
+class Made(NamedTuple):
     """A request and what was done to make it fit.
 
     Attributes:

@@ -1,8 +1,7 @@
 """Version records and the keys under which the store files what is said about an object."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from llmvc.core import canon, digest
 from llmvc.core.digest import Digest
@@ -22,8 +21,7 @@ _NAMED: Final[Mapping[str, tuple[str, ...]]] = {
 """Types that are filed under the digests that they name -> the members that name them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """Where in the user's history something was made.
 
     Attributes:
@@ -46,8 +44,7 @@ class Source:
         return cls(str(commit) if commit is not None else None, bool(values.get("dirty")))
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(NamedTuple):
     """One commit of a bundle.
 
     Attributes:

@@ -5,6 +5,7 @@
 - A budget for reasoning of 0 switches it off, and is no request for it.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -13,19 +14,17 @@ from pathlib import Path
 from typing import Any, Final
 
 from llmvc.core import canon, digest
-from llmvc.core.dialects.shared import mapped
+from llmvc.core.bundle import MEMBERS
+from llmvc.core.canon import mapped
 from llmvc.core.digest import Digest
 from llmvc.core.metric import number
-from llmvc.errors import ConfigError, FormatError
+from llmvc.errors import FormatError
+from llmvc.evals import tables
 
 TYPE: Final = "models/1"
 SHIPPED: Final = Path(__file__).with_name("models.json")
-MAX_BYTES: Final = 4 * 1024 * 1024
-_FAMILY: Final = frozenset(
-    {"name", "match", "rules", "refuses", "one_of", "limits", "reasons", "source_date", "retires"}
-)
-_RULES: Final = frozenset({"limits", "thinking", "tools", "strict"})
 _BUDGET: Final = "decoding.reasoning.budget"
+_EFFORT: Final = "decoding.reasoning.effort"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +48,14 @@ class Family:
         name: for people.
         refuses: members of a bundle that they do not take.
         one_of: members of which at most one may be sent.
-        limits: member -> `least`, `most` (of a list: how many), `one_of`.
-        rules: those of their maker's API: `thinking`, `tools` and `strict`; empty if not known.
-        reasons: whether they think before they answer, in output tokens, unless told not to.
+        limits: member -> `least`, `most` (of a list: how many), `one_of`, `needed`.
+        rules: those of their maker's API; empty if not known. `refuses` and `limits` as here;
+            `reasoning` and `thinking` what holds beside while they reason, and beside a budget for
+            it; `tools` and `strict` see `evals.shapes`.
+        reasons: whether they reason before they answer, in output tokens, unless told not to.
+        tools_api: the one API by which they take tools while they reason; empty for any.
+        prefill: whether they go on from an answer that the prompt begins for them.
         source_date: when this was known.
-        retires: the date from which on the maker answers no more; empty if none is known.
     """
 
     name: str
@@ -62,32 +64,49 @@ class Family:
     limits: Mapping[str, Mapping[str, canon.Json]] = field(default_factory=dict[str, Any])
     rules: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Any])
     reasons: bool = False
+    tools_api: str = ""
+    prefill: bool = True
     source_date: str = ""
-    retires: str = ""
 
     def broken(self, body: Mapping[str, canon.Json]) -> Iterator[Broken]:
         """Yields the members of a bundle that these models do not take, each once."""
-        thinking: Mapping[str, Any] = {}
-        if member(body, _BUDGET):
-            thinking = self.rules.get("thinking", {})
         seen: set[str] = set()
-        for name in self.refuses:
-            if member(body, name) is not None:
-                seen.add(name)
-                yield Broken(name, f"{self.name} does not take it")
-        for name in thinking.get("refuses", ()):
-            if member(body, name) is not None and name not in seen:
-                seen.add(name)
-                yield Broken(name, f"{self.name} does not take it beside a budget for reasoning")
+        for one in self._all_broken(body):
+            if one.name not in seen:
+                seen.add(one.name)
+                yield one
+
+    def reasons_at(self, body: Mapping[str, canon.Json]) -> bool:
+        """Says whether these models reason before they answer a bundle's request."""
+        effort = None if _EFFORT in self.refuses else member(body, _EFFORT)
+        return self.reasons if effort is None else effort != "none"
+
+    def _all_broken(self, body: Mapping[str, canon.Json]) -> Iterator[Broken]:
+        """Yields them, the plainest reason of each first."""
+        reasons, rules = self.reasons_at(body), self.rules
+        reasoning = rules.get("reasoning", {}) if reasons else {}
+        thinking = rules.get("thinking", {}) if member(body, _BUDGET) else {}
+        never = {*self.refuses, *rules.get("refuses", ())}
+        for names, when in (
+            (never, ""),
+            (reasoning.get("refuses", ()), " while it reasons"),
+            (thinking.get("refuses", ()), " beside a budget for reasoning"),
+        ):
+            for name in names:
+                if member(body, name) is not None:
+                    yield Broken(name, f"{self.name} does not take it{when}")
         for names in self.one_of:
             sent = [name for name in names if member(body, name) is not None]
-            for name in sent[1:]:
-                if seen.isdisjoint(sent):
+            if never.isdisjoint(sent):
+                for name in sent[1:]:
                     yield Broken(name, f"{self.name} does not take it beside {sent[0]}")
-        limits = {**self.rules.get("limits", {}), **self.limits, **thinking.get("limits", {})}
-        for name, limit in limits.items():
-            value = member(body, name)
-            wrong = None if value is None or name in seen else _outside(value, limit)
+        api = member(body, "model.api")
+        if reasons and self.tools_api not in ("", api) and body.get("tools"):
+            says = f"{self.name} takes them by the {self.tools_api} API alone while it reasons"
+            yield Broken("tools", f"{says}: --set model.api={self.tools_api}")
+        limits = {**rules.get("limits", {}), **self.limits}
+        for name, limit in (*thinking.get("limits", {}).items(), *limits.items()):
+            wrong = _outside(member(body, name), limit)
             if wrong:
                 yield Broken(name, f"{self.name} takes {wrong}")
 
@@ -154,9 +173,13 @@ def member(body: Mapping[str, canon.Json], name: str) -> canon.Json:
 
 def _outside(value: canon.Json, limit: Mapping[str, canon.Json]) -> str | None:
     """Returns what would be taken instead; None if the value is within the limit."""
+    if value is None and limit.get("needed") is not True:
+        return None
     allowed = limit.get("one_of")
     if isinstance(allowed, list | tuple):
         return None if value in allowed else " or ".join(map(str, allowed))
+    if value is None:
+        return "no request without it"
     size = len(value) if isinstance(value, list | tuple) else number(value)
     least, most = number(limit.get("least")), number(limit.get("most"))
     what = " of them" if isinstance(value, list | tuple) else ""
@@ -176,58 +199,110 @@ def _family(body: Mapping[str, Any], rules: Mapping[str, Any]) -> tuple[tuple[st
         one_of=tuple(tuple(names) for names in body.get("one_of", ())),
         limits=body.get("limits", {}),
         rules={} if named is None else rules[named],
-        reasons=body.get("reasons") is True,
+        reasons=body.get("reasons", False),
+        tools_api=body.get("tools_api", ""),
+        prefill=body.get("prefill", True),
         source_date=body.get("source_date", ""),
-        retires=body.get("retires", ""),
     )
 
 
 def _read(path: Path) -> Mapping[str, Any]:
-    try:
-        data = path.read_bytes()
-    except OSError as err:
-        raise ConfigError(
-            f"cannot read table of models {path}: {err.strerror}",
-            hint="correct `models:` in .llmvc/config.yaml",
-        ) from err
-    if len(data) > MAX_BYTES:
-        raise FormatError(f"table of models {path} is over {MAX_BYTES // 2**20} MiB")
-    try:
-        body = canon.decode_object(data, TYPE)
-        _check(body)
-    except FormatError as err:
-        raise FormatError(f"table of models {path}: {err}", hint=err.hint) from err
+    body: Mapping[str, Any] = tables.read(path, "table of models", "models")
+    where = f"table of models {path}"
+    if body.get("llmvc") != TYPE:
+        raise FormatError(f"{where} does not say that it is {TYPE}", hint=f'add "llmvc": "{TYPE}"')
+    _check(where, body, _TABLE)
+    for at, family in enumerate(body.get("families", ())):
+        if not (family.get("name") and family.get("match")):
+            raise FormatError(f"{where}.families[{at}] needs a name and what it matches")
     return body
 
 
-def _check(body: Mapping[str, Any]) -> None:
-    """Checks that each member of a table is one that is known, and of the right kind."""
-    rules = body.get("rules", {})
-    if not isinstance(rules, Mapping) or not isinstance(body.get("families"), list):
-        raise FormatError("it has no list of families, or rules that are no object")
-    for name, rule in rules.items():
-        if not isinstance(rule, Mapping) or not _RULES.issuperset(rule):
-            raise FormatError(f"rules {name}", hint=f"they may have {', '.join(sorted(_RULES))}")
-    for at, family in enumerate(body["families"]):
-        _check_family(f"families[{at}]", family)
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
 
 
-def _check_family(where: str, family: Any) -> None:
-    if not isinstance(family, Mapping) or not _FAMILY.issuperset(family):
-        raise FormatError(
-            f"{where} has an unknown member", hint=f"known: {', '.join(sorted(_FAMILY))}"
-        )
-    texts = (family.get("name"), family.get("source_date", ""), family.get("retires", ""))
-    lists = (family.get("match"), family.get("refuses", []), *family.get("one_of", []))
-    limits = family.get("limits", {})
-    if (
-        not all(isinstance(text, str) for text in texts)
-        or not all(_is_texts(names) for names in lists)
-        or not isinstance(limits, Mapping)
-        or not all(isinstance(limit, Mapping) for limit in limits.values())
-    ):
-        raise FormatError(f"{where} needs name and match, and lists of names under the others")
+def _flag(value: Any) -> bool:
+    return isinstance(value, bool)
 
 
-def _is_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+def _number(value: Any) -> bool:
+    return number(value) is not None
+
+
+def _named(value: Any) -> bool:
+    return isinstance(value, str) and value.split(".")[0] in MEMBERS
+
+
+def _pattern(value: Any) -> bool:
+    try:
+        re.compile(value)
+    except (TypeError, re.error):
+        return False
+    return True
+
+
+_IS: Final = {
+    _text: "a text",
+    _flag: "true or false",
+    _number: "a number",
+    _named: "the name of a member of a bundle",
+    _pattern: "a regular expression",
+}
+_LIMIT: Final = {"least": _number, "most": _number, "one_of": [None], "needed": _flag}
+_BESIDE: Final = {"refuses": [_named], "limits": {_named: _LIMIT}}
+_STRICT: Final = {
+    **dict.fromkeys(("depth", "properties", "enum", "min_items"), _number),
+    **dict.fromkeys(("closed", "all_required", "recursive"), _flag),
+    "refuses": [_text],
+    "root": _text,
+}
+_RULES: Final = {
+    **_BESIDE,
+    "reasoning": {"refuses": [_named]},
+    "thinking": _BESIDE,
+    "tools": {"name": _pattern, "most": _number, "description": _number},
+    "strict": _STRICT,
+}
+_FAMILY: Final = {
+    **_BESIDE,
+    **dict.fromkeys(("name", "rules", "tools_api", "source_date", "source"), _text),
+    **dict.fromkeys(("reasons", "prefill"), _flag),
+    "match": [_text],
+    "one_of": [[_named]],
+}
+_TABLE: Final = {
+    **dict.fromkeys(("llmvc", "date", "note"), _text),
+    "families": [_FAMILY],
+    "rules": {_text: _RULES},
+}
+
+
+def _check(where: str, value: Any, shape: Any) -> None:
+    """Checks a value, so that no fact is silently lost because it is misspelt.
+
+    Args:
+        where: names the value.
+        value: any JSON.
+        shape: members and their shapes, of which the first may stand for any name that it takes;
+            the shape of the elements in a list; a predicate; None for anything.
+
+    Raises:
+        FormatError: the value has another shape.
+    """
+    if isinstance(shape, dict):
+        if not isinstance(value, Mapping):
+            raise FormatError(f"{where} is no object")
+        takes: Any = next((key for key in shape if callable(key)), None)
+        for name, one in value.items():
+            if name not in shape and not (takes and takes(name)):
+                known = _IS[takes] if takes else ", ".join(sorted(shape))
+                raise FormatError(f"{where} has an unknown member {name!r}", hint=f"known: {known}")
+            _check(f"{where}.{name}", one, shape[name if name in shape else takes])
+    elif isinstance(shape, list):
+        if not isinstance(value, list):
+            raise FormatError(f"{where} is no list")
+        for at, one in enumerate(value):
+            _check(f"{where}[{at}]", one, shape[0])
+    elif shape is not None and not shape(value):
+        raise FormatError(f"{where} is not {_IS[shape]}: {value!r}")

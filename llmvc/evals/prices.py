@@ -5,6 +5,7 @@
 - The report names the digest and the date of the table that was used.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,12 +15,12 @@ from typing import Final
 from llmvc.core import canon, digest
 from llmvc.core.digest import Digest
 from llmvc.core.metric import number
-from llmvc.errors import ConfigError, FormatError
+from llmvc.errors import FormatError
+from llmvc.evals import tables
 from llmvc.evals.providers.base import Answer, count, usage_of
 
 TYPE: Final = "prices/1"
 SHIPPED: Final = Path(__file__).with_name("prices.json")
-MAX_BYTES: Final = 16 * 1024 * 1024
 _RATES: Final = (
     "input_cost_per_token",
     "output_cost_per_token",
@@ -132,6 +133,14 @@ class Prices:
         found = (entry.get(field) for entry in self._entries(provider, models))
         return next((value for value in found if value is not None), None)
 
+    def dated(self, provider: str, model: str) -> tuple[str, ...] | None:
+        """Returns the names with a date of a model that has none; None if it is not listed."""
+        if not any(self._entries(provider, (model,))):
+            return None
+        names = (name.removeprefix(f"{provider}/") for name in self.models)
+        found = {one for one in names if re.fullmatch(re.escape(model) + r"-20\d\d[\d-]*", one)}
+        return tuple(one for one in sorted(found) if any(self._entries(provider, (one,))))
+
     def _entries(self, provider: str, models: Iterable[str]) -> Iterator[Mapping[str, canon.Json]]:
         for model in models:
             entry = self.models.get(f"{provider}/{model}")
@@ -178,21 +187,7 @@ def _price(entry: Mapping[str, canon.Json]) -> Price | None:
 
 
 def _read(path: Path) -> tuple[dict[str, Mapping[str, canon.Json]], str]:
-    try:
-        data = path.read_bytes()
-    except OSError as err:
-        raise ConfigError(
-            f"cannot read price table {path}: {err.strerror}",
-            hint="correct `prices:` in .llmvc/config.yaml",
-        ) from err
-    if len(data) > MAX_BYTES:
-        raise FormatError(f"price table {path} is over 16 MiB")
-    try:
-        body = canon.decode(data)
-    except FormatError as err:
-        raise FormatError(f"price table {path}: {err}") from err
-    if not isinstance(body, Mapping):
-        raise FormatError(f"price table {path} is not an object")
+    body = tables.read(path, "price table", "prices")
     listed = body.get("models", body)
     if not isinstance(listed, Mapping):
         raise FormatError(f"price table {path}: models is not an object")

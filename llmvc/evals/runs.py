@@ -16,7 +16,6 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -101,11 +100,6 @@ def keys(
 ) -> tuple[Digest, ...]:
     """Returns the keys of the runs 0 to `runs` - 1 of one request on one case."""
     return Keys(connection).of(request, case, runs)
-
-
-def rfc3339(moment: datetime) -> str:
-    """Returns a moment as RFC 3339 text in UTC, to the millisecond."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def encode(key: Digest, answer: Answer) -> bytes:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from llmvc.core import canon
 from llmvc.core.digest import Digest
 from llmvc.core.report import CaseRuns, Run
+from llmvc.core.times import rfc3339
 from llmvc.errors import ProviderError
 from llmvc.evals import windows
 from llmvc.evals.budget import Budget, Limits, Money
@@ -23,7 +24,6 @@ from llmvc.evals.plan import Arm, ArmCase, Plan
 from llmvc.evals.progress import Progress, RunResult
 from llmvc.evals.providers.base import Answer
 from llmvc.evals.reuse import Identity, Reuse, identity
-from llmvc.evals.runs import rfc3339
 from llmvc.evals.scorers import Scoring
 from llmvc.evals.snapshot import snapshot
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from llmvc.core import canon
-from llmvc.core.dialects.shared import listed, mapped
+from llmvc.core.canon import listed, mapped
 from llmvc.core.migration import Finding
 from llmvc.core.plural import count
 

@@ -9,9 +9,7 @@
 """
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, cast
@@ -23,6 +21,7 @@ from llmvc.evals import runs
 from llmvc.evals.plan import Plan, unit
 from llmvc.evals.providers.base import Answer, Fault
 from llmvc.evals.runs import Entry
+from llmvc.places import put
 
 TYPE: Final = "shard/1"
 
@@ -152,15 +151,9 @@ def write(path: Path, header: Header, lines: Iterable[Line]) -> None:
     """
     rows = sorted({line.to_bytes() for line in lines})
     data = b"\n".join((replace(header, lines=len(rows)).to_bytes(), *rows, b""))
-    half = path.with_name(f"{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(data)
-        half.replace(path)
+        put(path, data, private=True)
     except OSError as err:
-        with suppress(OSError):
-            half.unlink()
         raise StoreError(
             f"cannot write shard {path}: {err.strerror}",
             hint="finished runs are in the run cache: make room, or name another file with --out, "

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from llmvc.core import canon
-from llmvc.core.dialects.shared import mapped
+from llmvc.core.canon import listed, mapped
 from llmvc.core.migration import Finding
 from llmvc.errors import ConfigError
 from llmvc.evals import shapes
@@ -100,8 +100,20 @@ class Target:
         if self.family is None or self.dialect is None:
             return
         yield from shapes.tools(body, self.family.rules)
+        last = mapped(next(reversed(listed(body.get("messages"))), None))
+        if not self.family.prefill and last.get("role") == "assistant":
+            says = f"{self.family.name} does not go on from an answer that the prompt begins"
+            yield Finding("messages", "refused", "messages", says)
         strict = self.dialect.path == "/messages"
         yield from shapes.response(body, self.family.rules, always_strict=strict)
+
+    def takes(self) -> frozenset[str]:
+        """Returns the parameters of which nobody knows that it does not take them."""
+        if self.dialect is None:
+            return frozenset()
+        family = self.family
+        refused = {*family.refuses, *family.rules.get("refuses", ())} if family else set[str]()
+        return frozenset(self.dialect.members.values()) - refused
 
     def spelling(self, name: str) -> str | None:
         """Returns what the API calls a member of a bundle; None if nobody knows."""

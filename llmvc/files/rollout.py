@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from llmvc.core.canary import WHOLE, Guardrail, Plan, check_distinct
+from llmvc.core.canary import UNLIMITED, WHOLE, Budget, Guardrail, Plan, check_distinct
 from llmvc.errors import FormatError
 from llmvc.files.reading import Document, Path
 
@@ -20,8 +20,7 @@ class Rollout:
     unit: str
     plan: Plan
     guardrails: tuple[Guardrail, ...]
-    max_usd_per_unit: float | None = None
-    max_usd_per_day: float | None = None
+    budget: Budget = UNLIMITED
 
 
 def read_rollout(document: Document, path: Path, values: Any) -> Rollout:
@@ -53,7 +52,7 @@ def read_rollout(document: Document, path: Path, values: Any) -> Rollout:
         str(values.get("unit", "conversation")),
         made,
         tuple(guardrails),
-        **values.get("budget", {}),
+        Budget(**values.get("budget", {})),
     )
 
 

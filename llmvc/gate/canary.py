@@ -2,6 +2,7 @@
 
 - A step and a promote need an analysis of the canary's newest release that says pass; what an
   analysis of that release showed to be worse is not outvoted by another.
+- A pause begins a new count and takes nothing back: what was shown to be worse at this share stays.
 - A canary that is void takes no step and is not promoted; it can only be paused or aborted.
 - `answer` is the whole policy of `canary run`: it moves towards less traffic without asking, and
   towards more only on a pass.
@@ -15,7 +16,7 @@ from llmvc.core import canary as canaries
 from llmvc.core import digest
 from llmvc.core.analysis import Analysis, mistake
 from llmvc.core.canary import Canary, percent
-from llmvc.core.release import MEASURED, Release
+from llmvc.core.release import MEASURED, Release, told
 from llmvc.errors import ConfigError, GateBlocked, Inconclusive, LlmvcError
 
 Verb = Literal["start", "step", "pause", "abort", "promote"]
@@ -94,7 +95,7 @@ def _check_open(state: State, verb: Verb) -> LlmvcError | None:
     if tip is None or canary is None:
         return ConfigError(
             "no canary is open" + (f": {told(tip)}" if tip else ""),
-            hint="llmvc canary start REV",
+            hint="llmvc canary start REV; llmvc push, if the remote has not heard of the end",
         )
     if state.promoted and verb != "promote" and state.served is not None:
         return ConfigError(
@@ -128,17 +129,22 @@ def _check_onward(state: State, tip: Release, canary: Canary, verb: Verb) -> Llm
 
 
 def passing(
-    tip: Release, analyses: Sequence[Analysis], *, wanted: Analysis | None = None
+    tip: Release,
+    analyses: Sequence[Analysis],
+    *,
+    before: Sequence[Analysis] = (),
+    wanted: Analysis | None = None,
 ) -> Analysis:
     """Returns the analysis on which a step or a promote may rest.
 
     Args:
         tip: the canary's newest release.
         analyses: all that are stored about it, the newest last.
+        before: those of the releases of the same share before it, if it is a pause.
         wanted: the one to rest on; None for the newest.
 
     Raises:
-        GateBlocked: an analysis of this release says fail.
+        GateBlocked: an analysis at this share says fail.
         Inconclusive: there is none, or it does not say pass.
     """
     known = [item for item in analyses if mistake(item, tip) is None]
@@ -149,15 +155,17 @@ def passing(
             f"analysis {digest.short(wanted.digest)} is none of {where}: {why}",
             hint="llmvc canary analyze --logs GLOB",
         )
-    if not known:
-        raise Inconclusive(
-            f"no analysis of {where} is stored", hint="llmvc canary analyze --logs GLOB"
-        )
-    failed = next((item for item in known if item.verdict == "fail"), None)
+    failed = next((item for item in (*before, *known) if item.verdict == "fail"), None)
     if failed is not None:
         raise GateBlocked(
-            f"analysis {digest.short(failed.digest)} of {where} says fail: {failed.reason}",
+            f"analysis {digest.short(failed.digest)} of release {failed.seq} of "
+            f"{tip.bundle}/{tip.env} says fail: {failed.reason}",
             hint="llmvc canary abort --reason '…'",
+        )
+    if not known:
+        raise Inconclusive(
+            f"no look at {where} was taken: nothing was analysed, or too little for a look",
+            hint="llmvc canary analyze --logs GLOB",
         )
     chosen = known[-1] if wanted is None or known[-1].verdict == "invalid" else wanted
     if chosen.verdict != "pass":
@@ -167,6 +175,18 @@ def passing(
             hint=chosen.settle or "llmvc canary analyze --logs GLOB",
         )
     return chosen
+
+
+def spent(tip: Release, analyses: Sequence[Analysis]) -> bool:
+    """Returns whether the count of a release ended without an answer, so that a new one may begin.
+
+    It did where its newest analysis, the last of `analyses`, is invalid, or the plan's last look.
+    """
+    if not analyses or tip.canary is None:
+        return False
+    newest, looks = analyses[-1], tip.canary.plan.looks
+    used_up = newest.verdict == "inconclusive" and newest.look >= looks
+    return newest.verdict == "invalid" or used_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,9 +223,10 @@ def answer(state: State, analysis: Analysis, *, taken: int, promote: bool) -> An
 
 def _onward(tip: Release, canary: Canary, analysis: Analysis, *, promote: bool) -> Answer:
     """Returns what a pass leads to."""
+    widens = canary.plan.after(canary.share_ppm) is not None
     if tip.kind == "pause":
-        return Answer("hold", "paused: llmvc canary step goes on")
-    if canary.plan.after(canary.share_ppm) is not None:
+        return Answer("hold", f"paused: llmvc canary {'step' if widens else 'promote'} goes on")
+    if widens:
         return Answer("step", analysis.reason)
     if promote:
         return Answer("promote", analysis.reason)
@@ -225,12 +246,3 @@ def following(canary: Canary, kind: str) -> Canary | None:
         return canary
     share = canary.plan.after(canary.share_ppm) if kind == "step" else None
     return None if share is None else canary.widened(share)
-
-
-def told(release: Release) -> str:
-    """Names a release with all that tells it from another."""
-    share = f" at {percent(release.canary.share_ppm)}" if release.canary else ""
-    return (
-        f"{release.bundle}/{release.env} release {release.seq} ({release.kind} of "
-        f"{digest.short(release.to)}{share} by {release.actor}, {release.time})"
-    )

@@ -20,9 +20,12 @@ if TYPE_CHECKING:
 
 
 def plain(value: Any) -> Any:
-    """Returns dataclasses as objects, tuples as lists, and everything else as it is."""
+    """Returns records as objects, other tuples as lists, and everything else as it is."""
     if isinstance(value, Release):
         return release(value)
+    named = getattr(value, "_asdict", None)
+    if named is not None:
+        return plain(named())
     if is_dataclass(value) and not isinstance(value, type):
         return {item.name: plain(getattr(value, item.name)) for item in fields(value)}
     if isinstance(value, Mapping):

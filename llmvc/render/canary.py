@@ -6,8 +6,7 @@ from llmvc.core import canary as canaries
 from llmvc.core.canary import Canary, Guardrail, percent
 from llmvc.core.digest import short
 from llmvc.core.plural import count
-from llmvc.core.release import Release
-from llmvc.gate.canary import told
+from llmvc.core.release import Release, told
 from llmvc.render import asjson
 from llmvc.render.text import paint, table
 
@@ -18,11 +17,16 @@ if TYPE_CHECKING:
     from llmvc.core.analysis import Analysis
 
 
-def kind(release: Release) -> str:
-    """Names a release's kind, with the share that it gives a canary."""
-    if release.canary is None:
-        return release.kind
-    return f"{release.kind} {percent(release.canary.share_ppm)}"
+def change(release: Release) -> str:
+    """Shows what a release changes: the version that is served, or the share of a canary's."""
+    canary = release.canary
+    if canary is None:
+        old = "" if release.kind == "close" else f"{short(release.from_)} -> "
+        return f"{old}{short(release.to)}"
+    at = canary.plan.steps.index(canary.share_ppm)
+    before = (0, *canary.plan.steps)[at]
+    widened = "" if release.kind == "pause" else f"{percent(before)} -> "
+    return f"{short(release.to)}  {widened}{percent(canary.share_ppm)}"
 
 
 def evidence(release: Release) -> str:
@@ -39,7 +43,10 @@ def record(found: Canary) -> str:
     least = f"each {plan.min_seconds:,} s and {count(plan.min_units, 'unit')} an arm at least"
     budget = [
         f"${most:g} a {per}"
-        for most, per in ((found.max_usd_per_unit, "unit"), (found.max_usd_per_day, "day"))
+        for most, per in (
+            (found.budget.max_usd_per_unit, "unit"),
+            (found.budget.max_usd_per_day, "day"),
+        )
         if most is not None
     ]
     rows = [
@@ -164,6 +171,8 @@ def explained(found: "Explained") -> str:
     """Shows which arm a unit got, and every number that decided it."""
     item, canary = found.release, found.release.canary
     head = f"{found.unit}  {found.arm}  {short(found.digest)}"
+    if canary is not None and found.left is not None:
+        head += f" until {found.left.time}, then {canary.of}  {short(found.left.to)}"
     if canary is None:
         why = f"{told(item)} ended the canary: every unit gets what is served beside it"
         return f"{head}\n  {why}"

@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING, Any
 
-from llmvc.core.canary import SHARES, WHOLE
+from llmvc.core.canary import WHOLE, Guardrail, percent
 from llmvc.core.plural import count
 from llmvc.render.asjson import plain_object
 from llmvc.render.text import table
 
 if TYPE_CHECKING:
-    from llmvc.app.canary_planning import Planned
+    from llmvc.app.canary.planning import Planned
     from llmvc.traces.planning import Row, Step
 
 
@@ -19,12 +19,12 @@ def planned(found: "Planned") -> str:
     where = f"{found.bundle}@{found.env} beside {found.rollout.of}"
     test = f"{plan.test} {looks}, alpha {plan.alpha:g}, power {found.power:.0%}"
     lines = [f"{where}: {found.per_day:,.0f} units a day; {test}"]
+    rules = {rule.name: rule for rule in found.rollout.guardrails}
     for number, step in enumerate(found.steps, 1):
         lines.append(_head(number, step, found))
         head = ("guardrail", "rule", "units in the canary", "days", "worse by this is shown")
-        rules = {rule.name: rule for rule in found.rollout.guardrails}
         rows = [
-            _row(row, rules[row.guardrail].metric in SHARES, _rule(found, row)) for row in step.rows
+            _row(row, rules[row.guardrail], found.rates.get(row.guardrail)) for row in step.rows
         ]
         lines.append(table([head, *rows], indent="  "))
     if found.days is not None:
@@ -51,7 +51,7 @@ def members(found: "Planned") -> dict[str, Any]:
 
 
 def _head(number: int, step: "Step", found: "Planned") -> str:
-    share = f"{100 * step.share_ppm / WHOLE:g}%"
+    share = percent(step.share_ppm)
     if step.units is None or step.days is None:
         return f"step {number}, {share}: cannot be told before more is known"
     total = round(step.units * WHOLE / step.share_ppm)
@@ -63,18 +63,15 @@ def _head(number: int, step: "Step", found: "Planned") -> str:
     )
 
 
-def _rule(found: "Planned", row: "Row") -> str:
-    rule = next(one for one in found.rollout.guardrails if one.name == row.guardrail)
-    rate = found.rates.get(rule.name)
+def _row(row: "Row", rule: Guardrail, rate: float | None) -> tuple[str, ...]:
     beside = f" on {rate:.2%}" if rate is not None else ""
-    return f"+{100 * rule.margin:g} points{beside}" if rule.margin else f"x{rule.limit:g}"
-
-
-def _row(row: "Row", share: bool, rule: str) -> tuple[str, ...]:  # noqa: FBT001 (one of two forms)
-    if row.units is None or row.days is None or row.shown is None:
-        return (row.guardrail, rule, "-", "-", "-")
-    shown = f"+{100 * row.shown:.2f} points" if share else f"x{row.shown:.3f}"
-    return (row.guardrail, rule, f"{row.units:,}", f"{row.days:,.1f}", shown)
+    bound = f"+{100 * rule.margin:g} points{beside}" if rule.margin else f"x{rule.limit:g}"
+    if row.units is None or row.days is None:
+        return (row.guardrail, bound, "-", "-", "-")
+    if row.shown is None:
+        return (row.guardrail, bound, f"over {row.units:,}", f"over {row.days:,.0f}", "-")
+    shown = f"+{100 * row.shown:.2f} points" if rule.margin else f"x{row.shown:.3f}"
+    return (row.guardrail, bound, f"{row.units:,}", f"{row.days:,.1f}", shown)
 
 
 def _shadow(found: "Planned") -> list[str]:
@@ -87,7 +84,7 @@ def _shadow(found: "Planned") -> list[str]:
     told = f"a shadow settles the same with so many pairs of answers: {pairs}"
     if not long:
         return [told]
-    steps = ", ".join(f"{100 * step.share_ppm / WHOLE:g}%" for step in long)
+    steps = ", ".join(percent(step.share_ppm) for step in long)
     return [f"only a shadow can answer in time: {steps} lasts longer than two weeks", told]
 
 

@@ -1,10 +1,10 @@
 """How fleets and snapshots are shown."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from llmvc.core.plural import count
+from llmvc.core.times import rfc3339
 from llmvc.render.text import table
 
 if TYPE_CHECKING:
@@ -13,34 +13,34 @@ if TYPE_CHECKING:
 
 
 def fleet(found: "Fleet") -> str:
-    """Shows who has not moved, then the sum in one line."""
-    left = found.those("behind", "silent")
+    """Shows who has not moved, the sum in one line, and what to do."""
     rows = [
-        (f"  {item.state}", item.process, f"release {item.seq}", f"heard {clock(item.time)}")
-        for item in left
+        (f"  {item.state}", item.process, f"release {item.seq}", f"heard {rfc3339(item.time)}")
+        for item in found.left
     ]
     lines = [table(rows)] if rows else []
     lines += [f"  unread  {what}" for what in found.unread]
-    return "\n".join([*lines, told(found)])
+    lines.append(told(found))
+    if found.those("behind", "silent"):
+        wait = f"llmvc fleet {found.bundle} {found.env} --wait 30"
+        lines.append(f"  -> end or restart the ones listed, then {wait}")
+    if found.those("forked"):
+        lines.append("  -> what the forked ones read is written from elsewhere: see docs/fleet.md")
+    return "\n".join(lines)
 
 
 def told(found: "Fleet") -> str:
     """Returns the sum: what is proven, and since when."""
     where, moved = f"{found.bundle}/{found.env} release {found.seq}", len(found.those("moved"))
     gone = len(found.those("gone"))
-    ended = f"; {_processes(gone)} ended before" if gone else ""
+    ended = f"; {count(gone, 'process')} ended before" if gone else ""
     if found.last_left is not None:
-        return (
-            f"{where}: all {_processes(moved)} moved, the last at {clock(found.last_left)}{ended}"
-        )
-    if not found.processes and not found.unread:
-        return f"{where}: NOT PROVEN, no process has sent a heartbeat"
-    heard = moved + len(found.those("behind", "silent"))
-    return f"{where}: NOT PROVEN, {moved} of {_processes(heard)} moved{ended}"
-
-
-def _processes(number: int) -> str:
-    return "1 process" if number == 1 else f"{number:,} processes"
+        last = rfc3339(found.last_left)
+        return f"{where}: all {count(moved, 'process')} moved, the last at {last}{ended}"
+    heard = moved + len(found.left)
+    if not heard and not found.unread:
+        return f"{where}: NOT PROVEN, no process has sent a heartbeat{ended}"
+    return f"{where}: NOT PROVEN, {moved} of {count(heard, 'process')} moved{ended}"
 
 
 def pruned(processes: Sequence[str]) -> str:
@@ -56,14 +56,14 @@ def fleet_json(found: "Fleet") -> dict[str, Any]:
         "env": found.env,
         "seq": found.seq,
         "proven": found.proven,
-        "last_left": None if found.last_left is None else clock(found.last_left),
+        "last_left": None if found.last_left is None else rfc3339(found.last_left),
         "processes": [
             {
                 "process": item.process,
                 "host": item.host,
                 "seq": item.seq,
-                "since": clock(item.since),
-                "time": clock(item.time),
+                "since": rfc3339(item.since),
+                "time": rfc3339(item.time),
                 "state": item.state,
             }
             for item in found.processes
@@ -92,9 +92,3 @@ def exported_json(done: "Exported") -> dict[str, Any]:
         "objects": done.objects,
         "pruned": done.pruned,
     }
-
-
-def clock(seconds: float) -> str:
-    """Returns a time as RFC 3339 in UTC, to the millisecond."""
-    text = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")

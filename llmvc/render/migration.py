@@ -1,6 +1,7 @@
 """How a migration reads: what becomes of each parameter, what was found, what it fits and costs.
 
 - A plan and the record that a release carries are shown by the same lines.
+- What has a label is the same in a terminal, in Markdown and in HTML.
 """
 
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from llmvc.core import canon
 from llmvc.core.digest import short
-from llmvc.core.migration import MEASURED, Amount, Migration, Parameter, Room
+from llmvc.core.migration import MEASURED, Amount, Cost, Migration, Parameter, Room
 from llmvc.core.plural import count
 from llmvc.core.record import members
 from llmvc.render.text import table
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
 
 _LONG: Final = 48
 _LEAST: Final = 1e-7
+_LABEL: Final = 11
 NONE: Final = "-"
+
+Facts = Iterator[tuple[str, str]]
 
 
 def plan(planned: "Planned") -> str:
@@ -26,9 +30,9 @@ def plan(planned: "Planned") -> str:
     record = planned.record
     if record is None:
         return planned.nothing
-    lines = [record_text(record), *measuring(planned.calls)]
+    lines = [record_text(record), *map(_line, measuring(planned.calls))]
     if not planned.calls.problem:
-        lines.append(f"release    a pass leads to a {planned.kind} in {record.env}")
+        lines.append(_line(("release", f"a pass leads to a {planned.kind} in {record.env}")))
     return "\n".join(lines)
 
 
@@ -36,19 +40,20 @@ def record_text(record: Migration) -> str:
     """Shows all that a record says, in a terminal."""
     lines = [
         f"{record.bundle}/{record.env}  {short(record.from_)} -> {short(record.to)}",
-        f"model      {record.models.from_ or NONE} -> {record.models.to}",
+        _line(("model", f"{record.models.from_ or NONE} -> {record.models.to}")),
     ]
-    changed = [one for one in record.parameters if one.decision != "kept"]
-    rows = [("  " + one.name, _move(one), one.decision, one.why) for one in changed]
+    rows = [("  " + one.name, move(one), one.decision, one.why) for one in record.changed]
     lines += ["parameters", table(rows)] if rows else []
-    lines += kept(record)
     found = [("  " + one.level, one.where, one.says) for one in record.findings]
     lines += ["findings", table(found)] if found else []
-    lines += [f"not known  {one}" for one in record.unknown]
-    lines += facts(record)
+    lines += map(_line, facts(record))
     if record.report is not None:
-        lines.append(f"report     {short(record.report)} says {record.verdict}")
+        lines.append(_line(("report", f"{short(record.report)} says {record.verdict}")))
     return "\n".join(lines)
+
+
+def _line(told: tuple[str, str]) -> str:
+    return f"{told[0]:<{_LABEL}}{told[1]}"
 
 
 def as_json(planned: "Planned") -> dict[str, Any]:
@@ -71,49 +76,57 @@ def as_json(planned: "Planned") -> dict[str, Any]:
     }
 
 
-def kept(record: Migration) -> Iterator[str]:
-    """Yields the parameters that stay as they are, in one line."""
-    told = [f"{one.name} {value(one.to)}" for one in record.parameters if one.decision == "kept"]
-    if told:
-        yield f"kept       {', '.join(told)}"
-
-
-def facts(record: Migration) -> Iterator[str]:
-    """Yields what a record says of window, money, judges and spellings, a line each."""
+def facts(record: Migration) -> Facts:
+    """Yields what a record says beside changed parameters and findings, with a label each."""
+    same = [f"{one.name} {value(one.to)}" for one in record.parameters if one.decision == "kept"]
+    if same:
+        yield "kept", ", ".join(same)
+    if record.known.family is not None:
+        dated = f", as of {record.known.dated}" if record.known.dated else ""
+        yield "known", f"what {record.known.family} takes{dated}"
+    yield from (("not known", one) for one in record.unknown)
     room = record.context
     if room is not None:
         if room.from_ is not None:
-            yield f"context    before: {_room(room.from_)}"
+            yield "context", f"before: {_room(room.from_)}"
         if room.to is not None:
-            yield f"context    now: {_room(room.to)}; tokens by {room.estimator}"
-    cost = record.cost
+            yield "context", f"now: {_room(room.to)}; tokens by {room.estimator}"
+    yield "cost", _cost(record.cost)
+    for judge in record.judges:
+        state = f", {judge.state}" if judge.state else ""
+        kin = ", of the family of one of the models" if judge.kin else ""
+        yield "judge", f"{judge.name} {short(judge.judge)}, family {judge.family}{kin}{state}"
+    if record.variants.names:
+        yield "spellings", ", ".join(record.variants.names)
+
+
+def measuring(calls: "Calls") -> Facts:
+    """Yields what measuring takes."""
+    most = "at most " if calls.problem else ""
+    new = count(calls.new, "new call")
+    said = f"{most}{new}, {calls.reused} reused, {_about(calls.usd)}"
+    if calls.report is not None:
+        said = f"no call: report {short(calls.report)} answers it"
+    yield "measuring", said
+    if calls.judge_calls:
+        judging = count(calls.judge_calls, "call")
+        yield "judging", f"at most {judging}, {_about(calls.judge_usd)}"
+    if calls.problem:
+        yield "stopped", calls.problem
+
+
+def _about(usd: float | None) -> str:
+    return "of unknown cost" if usd is None else f"about {_usd(usd)}"
+
+
+def _cost(cost: Cost) -> str:
+    """Says what both bundles cost, and how that is known."""
     said = f"{_usd(cost.from_.usd_case)} -> {_usd(cost.to.usd_case)} a case"
     said += f", {_usd(cost.from_.usd_dataset)} -> {_usd(cost.to.usd_dataset)} for all cases once"
     if Amount(None, None) == cost.from_ == cost.to:
         said = "not known"
     dated = f", prices of {cost.dated}" if cost.dated and cost.basis != MEASURED else ""
-    yield f"cost       {said} ({cost.basis}: {cost.estimator}{dated})"
-    for judge in record.judges:
-        state = f", {judge.state}" if judge.state else ""
-        kin = ", of the family of one of the models" if judge.kin else ""
-        yield f"judge      {judge.name} {short(judge.judge)}, family {judge.family}{kin}{state}"
-    if record.variants.names:
-        yield f"spellings  {', '.join(record.variants.names)}"
-
-
-def measuring(calls: "Calls") -> Iterator[str]:
-    """Yields what measuring takes."""
-    if calls.report is not None:
-        yield f"measuring  no call: report {short(calls.report)} answers it"
-        return
-    most = "at most " if calls.problem else ""
-    cost = "of unknown cost" if calls.usd is None else f"about {_usd(calls.usd)}"
-    yield f"measuring  {most}{count(calls.new, 'new call')}, {calls.reused} reused, {cost}"
-    if calls.judge_calls:
-        cost = "of unknown cost" if calls.judge_usd is None else f"about {_usd(calls.judge_usd)}"
-        yield f"judging    at most {count(calls.judge_calls, 'call')}, {cost}"
-    if calls.problem:
-        yield f"stopped    {calls.problem}"
+    return f"{said} ({cost.basis}: {cost.estimator}{dated})"
 
 
 def _room(room: Room) -> str:
@@ -126,7 +139,8 @@ def _room(room: Room) -> str:
     return f"{said}, {room.fits} of {count(room.of, 'request')} fit{beyond}"
 
 
-def _move(one: Parameter) -> str:
+def move(one: Parameter) -> str:
+    """Returns the value of a parameter, before and now where they differ."""
     if one.from_ == one.to:
         return value(one.to)
     return f"{value(one.from_)} -> {value(one.to)}"

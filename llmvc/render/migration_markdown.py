@@ -35,24 +35,20 @@ def markdown(record: Migration, planned: "Planned | None" = None) -> str:
             for one in record.findings
         ]
         lines.append("")
-    changed = [one for one in record.parameters if one.decision != "kept"]
-    if changed:
+    if record.changed:
         lines += ["| parameter | before | now | decision | why |", "|---|---|---|---|---|"]
-        lines += [*map(_row, changed), ""]
-    told = [*migration.kept(record), *migration.facts(record)]
-    told += [f"not known  {one}" for one in record.unknown]
-    told += [] if planned is None else migration.measuring(planned.calls)
-    for line in told:
-        label, _, said = line.partition("  ")
-        lines.append(f"- **{label}**: {escape(said.strip(), _LONG)}".replace("-&gt;", "→"))
+        lines += [*map(_row, record.changed), ""]
+    told = [*migration.facts(record), *(migration.measuring(planned.calls) if planned else ())]
+    for label, said in told:
+        lines.append(f"- **{label}**: {escape(said, _LONG)}".replace("-&gt;", "→"))
     if record.report is not None:
         lines.append(f"- **report**: {_code(short(record.report))} says **{record.verdict}**")
     return "\n".join(lines) + "\n"
 
 
-def with_report(record: Migration | None, reading: "Reading") -> str:
-    """Shows a migration and the report that it led to, together no longer than a comment may be."""
-    head = "" if record is None else markdown(record) + "\n"
+def with_report(reading: "Reading") -> str:
+    """Shows a report and the migration that it is about, no longer than a comment may be."""
+    head = "" if reading.migration is None else markdown(reading.migration) + "\n"
     return head + report_markdown.markdown(reading, most=max(2_000, MOST - len(head)))
 
 

@@ -4,12 +4,13 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from llmvc.core.digest import hex_of, short
-from llmvc.render import charts, facts, spans, views
+from llmvc.render import charts, facts, migration, spans, views
 from llmvc.render.markup import Markup, element, join
 from llmvc.render.style import CSS
 
 if TYPE_CHECKING:
     from llmvc.app.reporting import Reading
+    from llmvc.core.migration import Migration
     from llmvc.core.report import Run
     from llmvc.evals.changes import CaseChange, Changes, Scores
 
@@ -45,6 +46,8 @@ def html(reading: "Reading", *, plot: bool) -> str:
     if plot:
         body += _plots(reading)
     body.append(_facts(facts.head(reading)))
+    if reading.migration is not None:
+        body.append(_migration(reading.migration))
     body += _metrics(reading)
     if reading.outputs is not None:
         body.append(_outputs(reading))
@@ -128,6 +131,23 @@ def _metrics(reading: "Reading") -> list[Markup]:
             parts += _changes(reading, changed[item.metric])
         sections.append(element("section", *parts, id=_anchor(item.metric)))
     return sections
+
+
+def _migration(record: "Migration") -> Markup:
+    """Shows what became of each parameter, and what else moving to another model changed."""
+    head = element("h2", f"Migration to {record.models.to}")
+    found = [
+        (element("strong", one.level, class_=f"told {one.level}"), one.where, one.says)
+        for one in record.findings
+    ]
+    changed = [
+        (element("code", one.name), one.decision, migration.move(one), one.why)
+        for one in record.changed
+    ]
+    parts = [_scrolled(("parameter", "decision", "value", "why"), changed)] if changed else []
+    parts += [_scrolled(("finding", "where", "says"), found)] if found else []
+    model = ("model", f"{record.models.from_ or migration.NONE} -> {record.models.to}")
+    return element("section", head, *parts, _facts([model, *migration.facts(record)]))
 
 
 def _anchor(metric: str) -> str:

@@ -6,6 +6,7 @@ The stored object, with every run of every case, is what `llmvc show` prints.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from llmvc.core.record import members as members_of
 from llmvc.core.report import Run
 from llmvc.render.asjson import plain
 
@@ -47,6 +48,7 @@ def members(reading: "Reading") -> dict[str, Any]:
         "actor": report.actor,
         "tool": report.tool,
         "notes": list(reading.notes),
+        "migration": members_of(reading.migration) if reading.migration else None,
     }
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from textwrap import fill
 from typing import TYPE_CHECKING, Final
 
-from llmvc.render import facts, spans, views
+from llmvc.render import facts, migration, spans, views
 from llmvc.render.spans import Glyphs, Panel
 from llmvc.render.text import paint, table
 
@@ -38,6 +38,8 @@ def text(reading: "Reading", glyph: Glyphs, *, colored: bool) -> str:
     drawn = bars(spans.panels(reading.report, reading.suite, judged), glyph)
     lines += ["", drawn] if drawn else []
     lines += _metrics(reading, colored=colored)
+    if reading.migration is not None:
+        lines += ["", "migration", migration.record_text(reading.migration)]
     if any(changed.cases for changed in reading.changes) and reading.listed:
         lines += ["", "llmvc show b3:... shows an output, where the run cache of this clone has it"]
     return "\n".join(lines)

@@ -37,8 +37,8 @@ pre {
 .badge.pass { background: var(--pass); } .told.pass { color: var(--pass); }
 .badge.fail { background: var(--fail); } .told.fail { color: var(--fail); }
 .badge.inconclusive { background: var(--inconclusive); }
-.told.inconclusive { color: var(--inconclusive); }
-.told.watched { color: var(--watched); font-weight: normal; }
+.told.inconclusive, .told.warning { color: var(--inconclusive); }
+.told.watched, .told.note { color: var(--watched); font-weight: normal; }
 dl { margin: .75rem 0; }
 dl > div { display: grid; grid-template-columns: 8.5rem 1fr; gap: 0 .75rem; }
 dt { color: var(--dim); } dd { margin: 0; }

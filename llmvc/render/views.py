@@ -111,8 +111,8 @@ def _release_row(item: Release, *, colored: bool, shift: str | None = None) -> t
         notes.append(shift)
     if item.reason:
         notes.append(f'"{item.reason}"')
-    move = f"{short(item.from_)} -> {short(item.to)}"
-    return str(item.seq), canary.kind(item), move, item.time, item.actor, "  ".join(notes)
+    change = canary.change(item)
+    return str(item.seq), item.kind, change, item.time, item.actor, "  ".join(notes)
 
 
 def _version_row(item: Version, envs: tuple[str, ...]) -> tuple[str, ...]:
@@ -129,9 +129,7 @@ def moved(done: "Moved", *, dry_run: bool) -> str:
     if not done.written and not dry_run:
         state = "paused" if item.kind == "pause" else "served"
         return f"{where}  {short(item.to)}  {state} already, nothing to do"
-    lines = [
-        f"{where}  {short(item.from_)} -> {short(item.to)}  release {item.seq}, {canary.kind(item)}"
-    ]
+    lines = [f"{where}  {canary.change(item)}  release {item.seq}, {item.kind}"]
     if item.report is not None:
         lines.append(f"  evidence  {canary.evidence(item)}")
     if not item.proven:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from llmvc.core.assign import bucket
+from llmvc.core.bucket import bucket
 from llmvc.errors import UsageError
 from llmvc.runtime.assign import Assignment
 from llmvc.runtime.client import Client, Health, Log, OnNoUnit, OnStale
@@ -37,13 +37,13 @@ def open(  # noqa: A001 (used as llmvc.runtime.open)
     Args:
         source: a directory that holds a snapshot, a local or bare Git repository, an http(s) URL,
             any URL that fsspec knows, or an object with the methods of `Source`.
-        every_s: seconds between two looks, above 0; 0.1 for a directory and 2 for all others.
+        every_s: seconds between two looks, in (0, 1,000,000]; 0.1 for a directory, 2 for others.
         max_age_s: from when on what is served counts as stale; None for never.
         on_stale: what to do then: `serve`, `baseline_only` (no canary) or `raise`; pins still
             stand. By default `baseline_only`.
         on_no_unit: what a call without a unit gets while a canary is open: `baseline` or `raise`.
         fallback: directory with a snapshot to start from where the source cannot be read.
-        log: is told of every assignment; see `llmvc.runtime.events.Log`.
+        log: is told of every assignment, and what is served; see `llmvc.runtime.events.Log`.
         heartbeats: where this process says what it serves; see `llmvc.runtime.heart`.
         on_problem: is told what went wrong at a look, once for each new problem.
 
@@ -54,7 +54,12 @@ def open(  # noqa: A001 (used as llmvc.runtime.open)
     from llmvc.runtime.opening import opened  # noqa: PLC0415 (see the module's first line)
 
     refresher = opened(
-        source, every_s=every_s, fallback=fallback, heartbeats=heartbeats, on_problem=on_problem
+        source,
+        every_s=every_s,
+        fallback=fallback,
+        log=log,
+        heartbeats=heartbeats,
+        on_problem=on_problem,
     )
     try:
         client = Client(

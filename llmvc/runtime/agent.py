@@ -11,19 +11,19 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from llmvc.core import digest
+from llmvc.core.pointer import CHECKED, POINTER
+from llmvc.core.times import rfc3339
 from llmvc.errors import LlmvcError, StoreError
+from llmvc.places import Folder, put
 from llmvc.runtime.export import Exported, export
-from llmvc.runtime.places import Folder, put
-from llmvc.runtime.snapshot import PATIENCE_S, POINTER, OlderError
+from llmvc.runtime.snapshot import PATIENCE_S, OlderError
 
 if TYPE_CHECKING:
     from llmvc.runtime.sources import Source
 
-CHECKED: Final = "checked"
 LONGEST: Final = 5
 LONGEST_S: Final = 30.0
 """Longest mean pause after failures: in usual ones, and in seconds unless the usual is longer."""
@@ -111,7 +111,7 @@ class Agent:
         except LlmvcError as err:
             wrong = wrong or err
         except OSError as err:
-            wrong = wrong or StoreError(str(err))
+            wrong = wrong or StoreError(f"cannot write {self.place.name}: {err.strerror}")
         self._note(wrong)
         return done
 
@@ -144,9 +144,8 @@ class Agent:
     def _check(self, began: float) -> None:
         """Notes when what feeds the folder was last known to be current."""
         fed = self.source.checked()
-        at = datetime.fromtimestamp(began if fed is None else min(fed, began), UTC)
-        text = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        put(self.place.top / CHECKED, text.encode())
+        at = rfc3339(began if fed is None else min(fed, began))
+        put(self.place.top / CHECKED, at.encode())
 
     def _note(self, wrong: LlmvcError | None) -> None:
         """Says what has become wrong, or is not any more."""

@@ -1,4 +1,4 @@
-"""Assignments: what one call is served, and why; the rule of buckets is in `core.assign`."""
+"""Assignments: what one call is served, and why; the rule of buckets is in `core.bucket`."""
 
 from typing import TYPE_CHECKING, Literal, NamedTuple
 

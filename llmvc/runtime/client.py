@@ -13,14 +13,15 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, Self
 
-from llmvc.core.assign import drawn, spelt
+from llmvc.core.bucket import drawn, spelt
 from llmvc.errors import NotFoundError, StoreError, UsageError
 from llmvc.runtime.assign import Assignment
 
 if TYPE_CHECKING:
+    from llmvc.core.pointer import Key
     from llmvc.runtime.refresh import Refresher
     from llmvc.runtime.routes import Head, Open, Route
-    from llmvc.runtime.snapshot import Key, Snapshot
+    from llmvc.runtime.snapshot import Snapshot
 
 _NEW = tuple.__new__
 

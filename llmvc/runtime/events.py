@@ -3,8 +3,6 @@
 - One `write` to a file opened for appending is one event, so that many processes share a file.
 - The id of a unit never enters the file: a keyed BLAKE3 hash of it does. Prompts and outputs stay
   out unless asked for.
-- An assignment's id says all that was decided, so that events join without a table: the same unit
-  under the same release has the same id, in every process.
 - Nothing here ever raises into the service. An event that cannot be written is dropped and counted,
   and the next heartbeat tells how many were attempted, so that losses show.
 
@@ -23,6 +21,7 @@ from typing import TYPE_CHECKING, Final, Self
 from blake3 import blake3
 
 from llmvc.errors import UsageError
+from llmvc.runtime.about import MOST, About, head, parsed
 from llmvc.runtime.appending import Appended
 
 if TYPE_CHECKING:
@@ -32,8 +31,13 @@ UNIT_HEX: Final = 32
 """Characters of a unit's hash: 128 bits."""
 LEAST_KEY: Final = 16
 MOST_BYTES: Final = 64 << 20
+EVERY_S: Final = 60.0
+"""A client that writes to a log lets it write a heartbeat this often."""
 _CONTEXT: Final = "llmvc events: unit hash, version 1"
-_ENCODE: Final = JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+_KEY_CONTEXT: Final = "llmvc events: name of the key, version 1"
+_ENCODE: Final = JSONEncoder(
+    separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False
+).encode
 
 Value = str | float | bool | list[str] | Mapping[str, object] | None
 Fields = dict[str, Value]
@@ -73,6 +77,7 @@ class Log:
         self.text = text
         self.clock = clock
         self._key = blake3(key, derive_key_context=_CONTEXT).digest()
+        self._key_id = blake3(key, derive_key_context=_KEY_CONTEXT).hexdigest(8)
         self._most = most_bytes
         self._named = process
         self._begin()
@@ -85,6 +90,8 @@ class Log:
         self.process = f"{name}:{self._pid}:{start}"
         self._name = _quoted(self.process)
         self.dropped = 0
+        self._beaten = float("-inf")
+        self._seqs: Mapping[str, int] = {}
         self._counts: dict[str, list[int]] = {}
         self._lock = threading.Lock()
         self._file = Appended(self.path, self._most)
@@ -96,17 +103,14 @@ class Log:
 
     def assignment_id(self, of: "Assignment") -> str:
         """Returns an assignment's id, which `feedback` takes as well; see docs/events.md."""
-        unit = "-" if of.unit is None else self.unit_hash(of.unit)
-        return (
-            f"a1:{of.name}:{of.env}:{of.seq}:{of.arm}:{of.digest[3:15]}:{of.rollout or '-'}:{unit}"
-        )
+        return self._made(of).id
 
     def assign(self, of: "Assignment") -> str | None:
         """Writes that a unit was assigned; returns the assignment's id, None if it has none."""
-        about = self.about(of)
+        about = self._about(of)
         if about is None:
             return None
-        self.write("assign", about, {"llmvc.stale_s": round(of.stale_s, 3)}, count=0)
+        self._write("assign", about, {"llmvc.stale_s": round(of.stale_s, 3)}, count=0)
         return about.id
 
     def call(
@@ -139,7 +143,7 @@ class Log:
             score: on whatever scale `name` has.
             judge: digest of the judge if a model judged; None for people.
         """
-        about = self.about(of)
+        about = self._about(of)
         if about is not None:
             told: Fields = {
                 "llmvc.feedback.negative": negative,
@@ -147,7 +151,7 @@ class Log:
                 "gen_ai.evaluation.score.value": score,
                 "llmvc.judge.digest": judge,
             }
-            self.write("feedback", about, told)
+            self._write("feedback", about, told)
 
     def heartbeat(self, seqs: Mapping[str, int], stale_s: float = 0.0) -> None:
         """Writes what this process serves, and how many events it has tried to write.
@@ -164,23 +168,52 @@ class Log:
             "llmvc.stale_s": stale_s,
             "llmvc.counts": counts,
             "llmvc.dropped": self.dropped,
+            "llmvc.key": self._key_id,
         }
-        self.write("heartbeat", None, told)
+        self._write("heartbeat", None, told)
+
+    def beat(self, releases: Mapping[str, tuple[int, str]], stale_s: float | None = None) -> None:
+        """Writes a heartbeat if other releases are served or the last one was long ago.
+
+        A client calls this after each look at its source, so that a service need not.
+
+        Args:
+            releases: `BUNDLE/ENV` -> number and digest of the release that this process goes by.
+            stale_s: seconds since that was last known to be current.
+        """
+        self._child()
+        now, seqs = self.clock(), {name: seq for name, (seq, _) in releases.items()}
+        # A clock that was set back must not silence a process.
+        if seqs != self._seqs or abs(now - self._beaten) >= EVERY_S:
+            self._seqs, self._beaten = seqs, now
+            self.heartbeat(seqs, stale_s or 0.0)
+
+    def stop(self) -> None:
+        """Writes a last heartbeat for a client that was closed."""
+        self.heartbeat(self._seqs)
 
     def close(self) -> None:
         """Closes the file; the next event opens it again."""
         with self._lock:
             self._file.close()
 
-    def about(self, of: "Assignment | str | None") -> "About | None":
+    def call_ended(self, of: "Assignment", told: Fields) -> None:
+        """Writes what `Call` was told."""
+        about = self._about(of)
+        if about is not None:
+            self._write("call", about, told, count=1)
+
+    def _about(self, of: "Assignment | str | None") -> "About | None":
         """Returns what events on an assignment, or on its id, say of it; None if it is none."""
         self._child()
         last, known = self._last
         if of is last and known is not None:
             return known
+        if of is None:
+            self.dropped += 1
+            return None
         try:
-            told = of if isinstance(of, str) else self.assignment_id(_given(of))
-            found = About(told, None if isinstance(of, str) else _given(of).digest)
+            found = parsed(of) if isinstance(of, str) else self._made(of)
         except Exception:  # noqa: BLE001 (telemetry must not break the service)
             self.dropped += 1
             return None
@@ -188,7 +221,11 @@ class Log:
         self._last = of, found
         return found
 
-    def write(
+    def _made(self, of: "Assignment") -> "About":
+        common = head(of.name, of.env, of.arm, of.digest, of.seq, of.rollout)
+        return common.about("-" if of.unit is None else self.unit_hash(of.unit))
+
+    def _write(
         self, kind: str, about: "About | None", told: Fields, *, count: int | None = None
     ) -> None:
         """Writes one event, or drops and counts it.
@@ -205,51 +242,26 @@ class Log:
             line = (
                 f'{{"llmvc":"event/1","event":"{kind}","time":{self.clock():.3f},"llmvc.process":{self._name}'
                 f"{about.members if about else ''}{rest}\n"
-            )
+            ).encode("utf-8", "replace")
             with self._lock:
                 if count is not None and about is not None:
-                    self._counts.setdefault(about.counted, [0, 0])[count] += 1
-                self._file.append(line.encode("utf-8", "replace"))
+                    self._counted(about.counted)[count] += 1
+                self._file.append(line)
         except (OSError, TypeError, ValueError, RecursionError):
             # A full disk or an odd value must not break the service.
             self.dropped += 1
 
+    def _counted(self, version: str) -> list[int]:
+        found = self._counts.get(version)
+        if found is None:
+            if len(self._counts) >= MOST:  # the oldest goes, whose losses nobody looks for now
+                del self._counts[next(iter(self._counts))]
+            found = self._counts[version] = [0, 0]
+        return found
+
     def _child(self) -> None:
         if os.getpid() != self._pid:
             self._begin()
-
-
-class About:
-    """An assignment as events say it; made once for all its members, which cost most of the time.
-
-    Args:
-        told: the assignment's id.
-        digest: the bundle's; None if only what the id says of it is known, 12 characters.
-
-    Raises:
-        ValueError: the text is no id.
-    """
-
-    __slots__ = ("counted", "id", "members")
-
-    def __init__(self, told: str, digest: str | None) -> None:
-        version, name, env, seq, arm, short, rollout, unit = told.split(":")
-        if version != "a1":
-            raise ValueError(told)
-        self.id = told
-        self.counted = f"{rollout}:{seq}:{short}"
-        said = (
-            f'"llmvc.assignment.id":{_quoted(told)}',
-            f'"llmvc.bundle.name":{_quoted(name)}',
-            f'"llmvc.bundle.digest":{_quoted(digest or "b3:" + short)}',
-            f'"llmvc.env":{_quoted(env)}',
-            f'"llmvc.arm":{_quoted(arm)}',
-            f'"llmvc.release.seq":{int(seq)}',
-            f'"llmvc.rollout.id":{"null" if rollout == "-" else _quoted(rollout)}',
-            f'"llmvc.unit_hash":{"null" if unit == "-" else _quoted(unit)}',
-            f'"llmvc.pinned":{"true" if arm == "pinned" else "false"}',
-        )
-        self.members = f",{','.join(said)}"
 
 
 class Call:
@@ -354,14 +366,10 @@ class Call:
         if self._told:
             return
         self._told = True
-        seconds = time.perf_counter() - self._start
-        about = self._log.about(self._of)
-        if about is None:
-            return
-        self.fields["llmvc.call.duration_s"] = round(seconds, 6)
+        self.fields["llmvc.call.duration_s"] = round(time.perf_counter() - self._start, 6)
         if self._first is not None:
             self.fields["gen_ai.response.time_to_first_chunk"] = round(self._first, 6)
-        self._log.write("call", about, self.fields, count=1)
+        self._log.call_ended(self._of, self.fields)
 
 
 def _asked(of: "Assignment") -> Mapping[str, Value]:
@@ -369,10 +377,3 @@ def _asked(of: "Assignment") -> Mapping[str, Value]:
     body = getattr(getattr(of, "bundle", None), "body", None)
     found = body.get("model") if isinstance(body, Mapping) else None
     return found if isinstance(found, Mapping) else {}
-
-
-def _given(of: "Assignment | None") -> "Assignment":
-    """Returns the assignment; there is nothing to say about none."""
-    if of is None:
-        raise TypeError("no assignment")
-    return of

@@ -6,25 +6,23 @@
 - What is written was loaded and checked as a reader would: an environment never goes back or aside.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from llmvc.core import digest
+from llmvc.core import pointer as pointers
 from llmvc.core.digest import Digest
+from llmvc.core.pointer import OBJECTS, POINTER, Key
 from llmvc.core.release import Release
 from llmvc.errors import FormatError, IntegrityError, LlmvcError, NotFoundError
+from llmvc.places import PART, Place
 from llmvc.runtime import snapshot
-from llmvc.runtime.places import PART, Place
-from llmvc.runtime.snapshot import POINTER, Key, Snapshot, Tip
+from llmvc.runtime.snapshot import Snapshot, Tip
 
 if TYPE_CHECKING:
     from llmvc.runtime.sources import Source
-
-OBJECTS: Final = "objects"
-_OBJECT: Final = re.compile(r"[0-9a-f]{64}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +103,14 @@ class _Shelf:
 def _last(pointer: bytes, name: str, read: Callable[[str], bytes]) -> Snapshot:
     """Returns as much of the snapshot that lies there as the next one is compared with."""
     try:
-        environments, _ = snapshot.parse(pointer)
+        named_tips, _ = pointers.read(pointer)
     except FormatError as err:
         raise FormatError(
             f"what lies at {name} is no snapshot: {err}",
             hint=f"look at it, and remove {POINTER} if nothing of value is there",
         ) from err
     tips: dict[Key, Tip] = {}
-    for key, (_, named) in environments.items():
+    for key, (_, named) in named_tips.items():
         try:
             tips[key] = Tip(Release.from_bytes(read(digest.hex_of(named))), named)
         except NotFoundError as err:
@@ -132,7 +130,7 @@ def _prune(place: Place, taken: Snapshot, before: bytes | None) -> int:
             with_last = snapshot.load(before, lambda name: _held(place, name), history=True)
             keep |= {digest.hex_of(one) for one in with_last.objects}
     found = place.names(OBJECTS)
-    gone = [name for name in found if _OBJECT.match(name) and name not in keep]
+    gone = [name for name in found if pointers.is_object(name) and name not in keep]
     parts = [f"{OBJECTS}/{name}" for name in found if name.endswith(PART)]
     parts += [name for name in place.names("") if name.endswith(PART)]
     for path in (*(f"{OBJECTS}/{name}" for name in gone), *parts):

@@ -2,27 +2,31 @@
 
 - Nothing counts as proof but a process's own word, or its death seen on this very machine.
 - What cannot be read is never passed over: it may be the one that is behind.
+- Times are by the clock of the place where heartbeats lie, whatever the processes' clocks say.
 """
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
 from urllib.parse import urlsplit
 
-from llmvc.errors import FormatError, StoreError
-from llmvc.runtime.heart import LIMIT, Beat, Heart, ask, folder_of, namespace, sender, started
-
-__all__ = ["Fleet", "Heart", "Standing", "dead", "prune", "read", "stand"]
+from llmvc.core import canon
+from llmvc.core.digest import Digest
+from llmvc.errors import FormatError, LlmvcError, StoreError
+from llmvc.runtime.heart import LATEST, LIMIT, Beat, ask, folder_of, namespace, sender, started
 
 SILENT_S: Final = 86_400.0
 """After so long without a word nobody is expected to read a heartbeat any more."""
+ANSWER_S: Final = 20.0
+"""How long an agent may take to pass on what it has collected, which may be 4 MB."""
 MISSED: Final = 3
 """After so many intervals without a word a process counts as silent."""
 
-State = Literal["moved", "behind", "silent", "gone"]
+State = Literal["moved", "forked", "behind", "silent", "gone"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +39,10 @@ class Standing:
         seq: what it serves, by its last word.
         since: when it took that.
         time: when it said so.
-        state: `moved` (it serves the wanted release or a later one), `behind`, `silent` (behind
-            when it last spoke, which is too long ago) or `gone` (dead, as this machine can tell).
+        late: whether that is longer ago than `MISSED` of its intervals.
+        state: `moved` (it serves the wanted release or a later one), `forked` (another release of
+            that number), `behind`, `silent` (one of these two, and late) or `gone` (the same, and
+            dead, as this machine can tell).
     """
 
     process: str
@@ -44,6 +50,7 @@ class Standing:
     seq: int
     since: float
     time: float
+    late: bool
     state: State
 
 
@@ -70,14 +77,18 @@ class Fleet:
         return tuple(item for item in self.processes if item.state in states)
 
     @property
+    def left(self) -> tuple[Standing, ...]:
+        """The processes that may still serve another release."""
+        return self.those("forked", "behind", "silent")
+
+    @property
     def proven(self) -> bool:
         """Whether every process that was ever heard of has moved, and one has at least."""
-        left = self.those("behind", "silent")
-        return bool(self.those("moved")) and not left and not self.unread
+        return bool(self.those("moved")) and not self.left and not self.unread
 
     @property
     def last_left(self) -> float | None:
-        """When the last process took the release, by its own clock; None while that is open."""
+        """When the last process took the release; None while that is open."""
         return max(item.since for item in self.those("moved")) if self.proven else None
 
 
@@ -94,18 +105,13 @@ def read(places: Sequence[str]) -> tuple[tuple[Beat, ...], tuple[str, ...]]:
     unread: list[str] = []
     for place in dict.fromkeys(places):
         try:
-            found = _files_of(place)
-        except (OSError, ValueError) as err:
+            for found in _found(place):
+                if isinstance(found, str):
+                    unread.append(found)
+                elif found.process not in newest or newest[found.process].time <= found.time:
+                    newest[found.process] = found
+        except (OSError, LlmvcError, ValueError) as err:
             unread.append(f"{place}: {err}")
-            continue
-        for name, data in found:
-            try:
-                beat = Beat.from_bytes(data)
-            except FormatError as err:
-                unread.append(f"{name}: {err}")
-                continue
-            if beat.process not in newest or newest[beat.process].time <= beat.time:
-                newest[beat.process] = beat
     return tuple(newest[name] for name in sorted(newest)), tuple(unread)
 
 
@@ -125,37 +131,70 @@ def prune(places: Sequence[str], *, now: float) -> tuple[str, ...]:
     gone: set[str] = set()
     for place in dict.fromkeys(places):
         try:
-            for _, data in _files_of(place):
-                with suppress(FormatError):
-                    beat = Beat.from_bytes(data)
-                    if now - beat.time > SILENT_S or dead(beat):
-                        sender(place).end(beat.process)
-                        gone.add(beat.process)
-        except (OSError, ValueError) as err:
+            for beat in _found(place):
+                if isinstance(beat, str):
+                    continue
+                running = runs(beat)
+                if running is False or (running is None and now - beat.time > SILENT_S):
+                    sender(place).end(beat.process)
+                    gone.add(beat.process)
+        except (OSError, LlmvcError, ValueError) as err:
             raise StoreError(f"{place}: {err}") from err
     return tuple(sorted(gone))
 
 
-def _files_of(place: str) -> list[tuple[str, bytes]]:
-    if urlsplit(place).scheme in ("http", "https"):
-        listed = json.loads(ask(f"{place.rstrip('/')}/v1/fleet", "GET"))
-        return [(place, json.dumps(item).encode()) for item in listed["heartbeats"]]
-    found: list[tuple[str, bytes]] = []
-    for path in sorted(folder_of(place).glob("[!.]*.json")):
+def _found(place: str) -> Iterator[Beat | str]:
+    """Yields the heartbeats of a place by its own clock, and why others cannot be read.
+
+    Raises:
+        OSError, LlmvcError, ValueError: the place cannot be read.
+    """
+    asked = urlsplit(place).scheme in ("http", "https")
+    for name, data, heard in _passed_on(place) if asked else files(folder_of(place)):
+        try:
+            beat = Beat.from_bytes(data)
+        except FormatError as err:
+            yield f"{name}: {err}"
+            continue
+        ahead = beat.time - heard
+        releases = {
+            at: replace(one, since=max(0.0, one.since - ahead)) for at, one in beat.releases.items()
+        }
+        yield replace(beat, time=heard, releases=releases)
+
+
+def files(folder: Path) -> Iterator[tuple[str, bytes, float]]:
+    """Yields the files of a folder of heartbeats: path, bytes, and when each was written.
+
+    Raises:
+        OSError: one cannot be read.
+    """
+    for path in sorted(folder.glob("[!.]*.json")):
         with suppress(FileNotFoundError), path.open("rb") as file:  # it may end while we look
-            found.append((str(path), file.read(LIMIT + 1)))
-    return found
+            yield str(path), file.read(LIMIT + 1), os.fstat(file.fileno()).st_mtime
+
+
+def _passed_on(url: str) -> Iterator[tuple[str, bytes, float]]:
+    """Yields the heartbeats that an agent has collected, like `files`."""
+    told: Any = canon.decode(ask(f"{url.rstrip('/')}/v1/fleet", "GET", timeout_s=ANSWER_S))
+    listed: Any = told.get("heartbeats") if isinstance(told, dict) else None
+    if not isinstance(listed, list):
+        raise FormatError("it is no agent that answers")
+    for item in listed:
+        heard: Any = item.get("heard") if isinstance(item, dict) else None
+        known = type(heard) in (int, float) and 0 <= heard < LATEST
+        yield url, json.dumps(item).encode(), heard if known else 0.0
 
 
 def stand(
     beats: Sequence[Beat],
     bundle: str,
     env: str,
-    seq: int,
+    tip: tuple[int, Digest],
     *,
     now: float,
     unread: tuple[str, ...] = (),
-    is_dead: Callable[[Beat], bool] | None = None,
+    is_running: Callable[[Beat], bool | None] | None = None,
 ) -> Fleet:
     """Returns where each process stands that serves an environment.
 
@@ -163,32 +202,33 @@ def stand(
         beats: the newest heartbeat of each process.
         bundle: the bundle's name.
         env: the environment's name.
-        seq: the release that all are to serve.
+        tip: number and digest of the release that all are to serve.
         now: seconds since the epoch.
         unread: what could not be read.
-        is_dead: tells of a process that is behind whether it is proven not to run any more.
+        is_running: see `runs`.
     """
-    name, proves = f"{bundle}/{env}", is_dead or dead
-    order = get_args(State)
+    name, running, order = f"{bundle}/{env}", is_running or runs, get_args(State)
     found: list[Standing] = []
     for beat in beats:
         if name not in beat.releases:
             continue
-        state: State = "behind" if beat.releases[name] < seq else "moved"
-        if state == "behind" and proves(beat):
-            state = "gone"
-        elif state == "behind" and now - beat.time > MISSED * beat.every_s:
-            state = "silent"
-        since = beat.since.get(name, beat.time)
+        serves, late = beat.releases[name], now - beat.time > MISSED * beat.every_s
+        state: State = "moved"
+        if serves.seq < tip[0] or (serves.seq == tip[0] and serves.release != tip[1]):
+            state = "behind" if serves.seq < tip[0] else "forked"
+            if running(beat) is False:
+                state = "gone"
+            elif late:
+                state = "silent"
         found.append(
-            Standing(beat.process, beat.host, beat.releases[name], since, beat.time, state)
+            Standing(beat.process, beat.host, serves.seq, serves.since, beat.time, late, state)
         )
     found.sort(key=lambda item: (item.state == "moved", order.index(item.state), item.process))
-    return Fleet(bundle, env, seq, tuple(found), unread)
+    return Fleet(bundle, env, tip[0], tuple(found), unread)
 
 
-def dead(beat: Beat) -> bool:
-    """Tells whether a process is proven dead: one of this machine that no longer runs."""
-    if beat.host != os.uname().nodename or beat.start is None or beat.namespace is None:
-        return False
-    return beat.namespace == namespace() and started(beat.pid) != beat.start
+def runs(beat: Beat) -> bool | None:
+    """Tells whether a process runs; None where this machine cannot tell."""
+    if beat.start is None or beat.namespace is None or beat.namespace != namespace():
+        return None
+    return started(beat.pid) == beat.start

@@ -19,8 +19,8 @@ from urllib.parse import quote, urlsplit
 
 from llmvc import __version__
 from llmvc.core import canon
-from llmvc.errors import FormatError, StoreError
-from llmvc.runtime.places import put
+from llmvc.errors import FormatError, LlmvcError
+from llmvc.places import put
 
 TYPE: Final = "heartbeat/1"
 FOLDER: Final = "fleet"
@@ -28,10 +28,26 @@ EVERY_S: Final = 10.0
 LIMIT: Final = 64 * 1024
 """Largest heartbeat that is read, in bytes."""
 TIMEOUT_S: Final = 2.0
+"""How long a heartbeat may take: the thread that sends it looks at the source as well."""
 SDK: Final = f"llmvc-python/{__version__}"
-_LATEST: Final = 1e11
+LATEST: Final = 1e11
 """Seconds since the epoch that no calendar reaches; NaN is not below it either."""
 _PROCESS: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Serves:
+    """What a process serves of one environment.
+
+    Attributes:
+        seq: the release's number.
+        release: the digest of its record; a fork has other releases of the same numbers.
+        since: when it took that.
+    """
+
+    seq: int
+    release: str
+    since: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +55,14 @@ class Beat:
     """What one process says of itself.
 
     Attributes:
-        process: its name, unique among all: host, pid and start.
+        process: its name, unique among all.
         host: the machine's name.
         pid: its number there.
-        namespace: which numbering of processes `pid` belongs to; None where that is not told.
+        namespace: which numbering of processes `pid` belongs to, unique among all machines; None
+            where that is not told.
         start: when it started, in ticks since the machine did; None where that is not told.
         sdk: what it reads snapshots with.
-        releases: `bundle/env` -> `seq` that it serves.
-        since: `bundle/env` -> when it took that.
+        releases: `bundle/env` -> what it serves.
         time: when it said this.
         every_s: how often it says something, at least.
         stale_s: how old what it serves may be, in seconds; None where that is not known.
@@ -58,8 +74,7 @@ class Beat:
     namespace: str | None
     start: int | None
     sdk: str
-    releases: Mapping[str, int]
-    since: Mapping[str, float]
+    releases: Mapping[str, Serves]
     time: float
     every_s: float
     stale_s: float | None
@@ -86,21 +101,29 @@ class Beat:
         for name, kinds in _KINDS.items():
             if type(found[name]) not in kinds:
                 raise FormatError(f"heartbeat: {name} is {found[name]!r:.40}")
-        for name, kinds in (("releases", (int,)), ("since", (int, float))):
-            if not all(type(value) in kinds for value in found[name].values()):
-                raise FormatError(f"heartbeat: {name} does not hold numbers alone")
         if not _PROCESS.match(found["process"]):
             raise FormatError(f"heartbeat: {found['process']!r:.40} names no process")
-        times = (found["time"], found["every_s"], found["stale_s"] or 0, *found["since"].values())
-        if not all(0 <= value < _LATEST for value in times) or not found["every_s"]:
+        found["releases"] = {name: _serves(told) for name, told in found["releases"].items()}
+        since = (one.since for one in found["releases"].values())
+        times = (found["time"], found["every_s"], found["stale_s"] or 0, *since)
+        if not all(0 <= value < LATEST for value in times) or not found["every_s"]:
             raise FormatError("heartbeat: a time is out of range")
         return cls(**found)
 
 
+def _serves(told: Any) -> Serves:
+    body: dict[str, Any] = told if isinstance(told, dict) else {}
+    seq, release = body.get("seq"), body.get("release")
+    since: Any = body.get("since")
+    if type(seq) is not int or not isinstance(release, str) or type(since) not in (int, float):
+        raise FormatError(f"heartbeat: {told!r:.40} is not what is served")
+    return Serves(seq, release, since)
+
+
 _KINDS: Final[Mapping[str, tuple[type, ...]]] = {
     **dict.fromkeys(("process", "host", "sdk"), (str,)),
-    **dict.fromkeys(("releases", "since"), (dict,)),
     **dict.fromkeys(("time", "every_s"), (int, float)),
+    "releases": (dict,),
     "pid": (int,),
     "namespace": (str, NoneType),
     "start": (int, NoneType),
@@ -125,6 +148,7 @@ class Heart:
     Args:
         place: folder of a snapshot, or the URL at which an agent serves one.
         every_s: how often to say something, at least.
+        on_problem: is told why a heartbeat could not be sent, once for each new reason.
         clock: seconds since the epoch.
 
     Attributes:
@@ -136,37 +160,40 @@ class Heart:
         place: str | Path,
         *,
         every_s: float = EVERY_S,
+        on_problem: Callable[[str], None] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.trouble = ""
         self._to: Sends = sender(str(place))
         self._every_s = every_s
+        self._on_problem = on_problem
         self._clock = clock
         self._who: _Who | None = None
-        self._releases: dict[str, int] = {}
-        self._since: dict[str, float] = {}
+        self._releases: dict[str, Serves] = {}
         self._last = float("-inf")
 
-    def beat(self, releases: Mapping[str, int], stale_s: float | None = None) -> None:
+    def beat(self, releases: Mapping[str, tuple[int, str]], stale_s: float | None = None) -> None:
         """Says what this process serves, if that is new or it has been silent for long enough.
 
         Args:
-            releases: `bundle/env` -> `seq`.
+            releases: `bundle/env` -> number and digest of the release.
             stale_s: how old that may be, in seconds.
         """
         now = self._clock()
+        held = self._releases
+        changed = releases != {name: (one.seq, one.release) for name, one in held.items()}
         forked = self._who is None or self._who.pid != os.getpid()
-        changed = releases != self._releases
         # A clock that was set back must not silence a process.
         if not (forked or changed or abs(now - self._last) >= self._every_s):
             return
         if self._who is None or forked:
-            self._who = _Who.here(now)
-        for name, seq in releases.items():
-            if self._releases.get(name) != seq:
-                self._since[name] = now
-        self._releases = dict(releases)
-        since = {name: self._since[name] for name in releases}
+            self._who = _Who.here()
+        self._releases = {
+            name: held[name]
+            if name in held and (held[name].seq, held[name].release) == tip
+            else Serves(*tip, since=now)
+            for name, tip in releases.items()
+        }
         who = self._who
         said = Beat(
             process=who.process,
@@ -176,7 +203,6 @@ class Heart:
             start=who.start,
             sdk=SDK,
             releases=self._releases,
-            since=since,
             time=now,
             every_s=self._every_s,
             stale_s=None if stale_s is None else max(0.0, stale_s),
@@ -191,16 +217,22 @@ class Heart:
             self._try(lambda: self._to.end(who.process))
 
     def _try(self, act: Callable[[], None]) -> None:
+        known, self.trouble = self.trouble, ""
         try:
             act()
-            self.trouble = ""
-        except (OSError, StoreError, ValueError) as err:
-            self.trouble = str(err)
+        except (OSError, LlmvcError, ValueError) as err:
+            self.trouble = f"no heartbeat could be sent: {err}"
+            if self.trouble != known and self._on_problem is not None:
+                self._on_problem(self.trouble)
 
 
 @dataclass(frozen=True, slots=True)
 class _Who:
-    """This process, as its heartbeats name it."""
+    """This process, as its heartbeats name it.
+
+    Two may have the same host, pid and start, as in containers; and a process may have two hearts.
+    So chance is a part of the name.
+    """
 
     process: str
     host: str
@@ -209,11 +241,11 @@ class _Who:
     start: int | None
 
     @classmethod
-    def here(cls, now: float) -> "_Who":
+    def here(cls) -> "_Who":
         host, pid = os.uname().nodename, os.getpid()
-        start = started(pid)
         safe = re.sub(r"[^A-Za-z0-9._-]+", "-", host).strip(".-_")[:120] or "host"
-        return cls(f"{safe}-{pid}-{start or round(now)}", host, pid, namespace(), start)
+        process = f"{safe}-{pid}-{os.urandom(4).hex()}"
+        return cls(process, host, pid, namespace(), started(pid))
 
 
 def started(pid: int) -> int | None:
@@ -230,11 +262,16 @@ def started(pid: int) -> int | None:
 
 
 def namespace() -> str | None:
-    """Returns which numbering of processes this one is in; None where the system does not tell."""
+    """Returns which numbering of processes this one is in; None where the system does not tell.
+
+    The first numbering of every Linux has one name, so the start of the system is told with it.
+    """
     try:
-        return os.readlink("/proc/self/ns/pid")  # noqa: PTH115 (what it names is no path)
-    except OSError:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+        numbering = os.readlink("/proc/self/ns/pid")  # noqa: PTH115 (what it names is no path)
+    except (OSError, ValueError):
         return None
+    return f"{boot}/{numbering}"
 
 
 class Sends(Protocol):
@@ -288,15 +325,19 @@ def folder_of(place: str) -> Path:
     return path if path.name == FOLDER else path / FOLDER
 
 
-def ask(url: str, method: str, data: bytes | None = None) -> bytes:
-    """Asks an agent, whose answers are small.
+def ask(url: str, method: str, data: bytes | None = None, *, timeout_s: float = TIMEOUT_S) -> bytes:
+    """Asks an agent.
 
     Raises:
-        OSError: it does not answer, or refuses.
+        StoreError: it refuses, or does not answer to the end in time.
+        NotFoundError: it does not know what is asked for.
+        ValueError: the URL is none.
     """
-    from urllib.request import Request, urlopen  # noqa: PLC0415 (20 ms that a folder never needs)
+    from urllib.request import Request  # noqa: PLC0415 (20 ms that a folder never needs)
+
+    from llmvc.runtime.web import answer_to  # noqa: PLC0415
 
     headers = {"Content-Type": "application/json"}
     asked = Request(url, data=data, method=method, headers=headers)  # noqa: S310 (http or https)
-    with urlopen(asked, timeout=TIMEOUT_S) as answer:  # noqa: S310
-        return bytes(answer.read(256 * LIMIT))
+    found = answer_to(asked, timeout_s)
+    return found[0] if found else b""

@@ -2,10 +2,15 @@
 
 import os
 from collections.abc import Callable
+from typing import Final
 
 from llmvc.errors import UsageError
+from llmvc.runtime.client import Log
 from llmvc.runtime.refresh import Heart, Refresher
 from llmvc.runtime.sources import Directory, Source, open_source, usual_wait_s
+
+MOST_S: Final = 1_000_000
+"""The longest wait between two looks; no system waits for ever."""
 
 
 def opened(
@@ -13,25 +18,30 @@ def opened(
     *,
     every_s: float | None,
     fallback: str | os.PathLike[str] | None,
+    log: Log | None,
     heartbeats: str | os.PathLike[str] | Heart | None,
     on_problem: Callable[[str], None] | None,
 ) -> Refresher:
     """Returns what looks at a source, after its first look; see `llmvc.runtime.open`."""
-    if every_s is not None and not every_s > 0:
-        raise UsageError(f"every_s is {every_s} and must be above 0")
+    if every_s is not None and not 0 < every_s <= MOST_S:
+        raise UsageError(f"every_s is {every_s} and must be above 0 and at most {MOST_S}")
     found = open_source(source)
     return Refresher(
         found,
         every_s=every_s or usual_wait_s(found),
         fallback=None if fallback is None else Directory(fallback, packaged=True),
-        heart=_heart(heartbeats),
+        hearts=tuple(
+            one for one in (_heart(heartbeats, on_problem), log) if isinstance(one, Heart)
+        ),
         on_problem=on_problem,
     )
 
 
-def _heart(place: str | os.PathLike[str] | Heart | None) -> Heart | None:
+def _heart(
+    place: str | os.PathLike[str] | Heart | None, on_problem: Callable[[str], None] | None
+) -> Heart | None:
     if not isinstance(place, str | os.PathLike):
         return place
     from llmvc.runtime.heart import Heart as Sender  # noqa: PLC0415 (few services say anything)
 
-    return Sender(os.fspath(place))
+    return Sender(os.fspath(place), on_problem=on_problem)

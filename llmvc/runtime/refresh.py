@@ -7,7 +7,7 @@
 - The thread never raises and never stops by itself: after a failure it waits longer, up to
   `LONGEST` times as long.
 - Waits are spread by a tenth, so that a fleet does not look all at once.
-- After a fork the child looks with a thread of its own.
+- After a fork the child looks with a thread of its own, and soon: nobody has heard of it yet.
 - It ends with its owner: when it is told to, when nobody holds the client any more, or with the
   interpreter.
 """
@@ -17,27 +17,32 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
-from typing import Final, Protocol
+from functools import partial
+from typing import Final, Protocol, runtime_checkable
 
-from llmvc.core.assign import BUCKETS, bucket
+from llmvc.core.bucket import BUCKETS, bucket
 from llmvc.errors import LlmvcError
 from llmvc.runtime.client import Health
-from llmvc.runtime.routes import Route, routes
-from llmvc.runtime.snapshot import PATIENCE_S, Key, OlderError, Snapshot, load
+from llmvc.runtime.routes import routes
+from llmvc.runtime.snapshot import PATIENCE_S, OlderError, Snapshot, load
 from llmvc.runtime.sources import Source
 
 LONGEST: Final = 10
 """How many times the usual wait a failing source is left alone at most."""
 SPREAD: Final = 0.1
+SOON_S: Final = 0.1
+"""When the child of a fork looks first: a library that its source uses may not be set right for the
+child yet, since each does that in a handler of its own, one after the other."""
 LAST_S: Final = 1.0
 """How long a look that is under way may take when all is to end."""
 
 
+@runtime_checkable
 class Heart(Protocol):
-    """What is told what this process serves; `llmvc.runtime.heart.Heart` is one."""
+    """What is told what this process serves: `runtime.heart.Heart`, and `runtime.events.Log`."""
 
-    def beat(self, releases: Mapping[str, int], stale_s: float | None = None) -> None:
-        """Takes note of what is served."""
+    def beat(self, releases: Mapping[str, tuple[int, str]], stale_s: float | None = None) -> None:
+        """Takes note of what is served: of each `bundle/env` the release's number and digest."""
         ...
 
     def stop(self) -> None:
@@ -58,7 +63,7 @@ class State:
 
     def __init__(self, snapshot: Snapshot, fresh: float) -> None:
         self.snapshot = snapshot
-        self.routes: Mapping[Key, Route] = routes(snapshot)
+        self.routes = routes(snapshot)
         self.fresh = fresh
 
 
@@ -69,7 +74,7 @@ class Refresher:
         source: where snapshots come from.
         every_s: seconds between two looks.
         fallback: a source to start from where the other cannot be read.
-        heart: is told what is served after each look.
+        hearts: are told what is served after each look.
         on_problem: is told what went wrong, once for each new problem.
         clock: seconds that only go up.
         wall: seconds since 1970.
@@ -84,18 +89,19 @@ class Refresher:
         *,
         every_s: float,
         fallback: Source | None = None,
-        heart: Heart | None = None,
+        hearts: tuple[Heart, ...] = (),
         on_problem: Callable[[str], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        self._source, self._every_s, self._heart = source, every_s, heart
+        self._source, self._every_s, self._hearts = source, every_s, hearts
         self._on_problem, self._clock, self._wall = on_problem, clock, wall
         self._problem: str | None = None
         self._failures = self._older = 0
         self._tag: str | None = None
-        self._agreed = float("-inf")
-        self._at_it = False
+        self._agreed = self._looked = float("-inf")
+        self._checked: float | None = None
+        self._at_it = self._forked = False
         self._begin()
         try:
             self._start_from(fallback)
@@ -157,7 +163,7 @@ class Refresher:
         self._thread = threading.Thread(
             target=_run, args=(weakref.ref(self), ended), name="llmvc-refresh", daemon=True
         )
-        self._finish = weakref.finalize(self, _end, ended, self._thread, self._heart, self._source)
+        self._finish = weakref.finalize(self, _end, ended, self._thread, self._hearts, self._source)
 
     def _start_from(self, fallback: Source | None) -> None:
         """Takes the first state."""
@@ -197,9 +203,17 @@ class Refresher:
         self.state.fresh = self._fresh(self._source)
 
     def _fresh(self, source: Source) -> float:
-        """Returns when what feeds the source last looked; now if that is not told."""
+        """Returns when what feeds the source last looked; now if that is not told.
+
+        The clock on the wall may be set; what it said is compared with each time once.
+        """
         checked = source.checked()
-        return self._clock() - (0.0 if checked is None else max(0.0, self._wall() - checked))
+        if checked is None:
+            return self._clock()
+        if checked != self._checked:
+            self._checked = checked
+            self._looked = self._clock() - max(0.0, self._wall() - checked)
+        return self._looked
 
     def _failed(self, err: Exception) -> None:
         problem = str(err) or type(err).__name__
@@ -210,18 +224,22 @@ class Refresher:
             _error_of(lambda: on_problem(problem))  # who is told must not stop the looks
 
     def _beat(self) -> None:
-        heart = self._heart
-        if heart is None or self._ended.is_set():
+        if not self._hearts or self._ended.is_set():
             return
-        err = _error_of(lambda: heart.beat(self._seqs(), self._clock() - self.state.fresh))
-        if err is not None:
-            self._failed(err)
+        tips = self.state.snapshot.tips.items()
+        served = {"/".join(key): (tip.release.seq, tip.digest) for key, tip in tips}
+        for heart in self._hearts:
+            err = _error_of(partial(heart.beat, served, self._clock() - self.state.fresh))
+            if err is not None:
+                self._failed(err)
 
     def _seqs(self) -> dict[str, int]:
         return {"/".join(key): seq for key, seq in self.state.snapshot.seqs.items()}
 
     def wait_s(self, at: int) -> float:
         """Returns how long to wait before look number `at`."""
+        if self._forked and not at:
+            return min(SOON_S, self._every_s)
         drawn = bucket(f"{os.getpid()}", f"{id(self)}/{at}") / BUCKETS
         times = min(2.0 ** min(self._failures, 10), LONGEST)
         return self._every_s * times * (1 + SPREAD * (2 * drawn - 1))
@@ -229,6 +247,7 @@ class Refresher:
     def forked(self) -> None:
         """Goes on in the child, where no thread has survived and a lock may have been held."""
         self._finish.detach()
+        self._forked = True
         self._begin()
         self.start()
 
@@ -246,13 +265,13 @@ def _run(of: "weakref.ref[Refresher]", ended: threading.Event) -> None:
 
 
 def _end(
-    ended: threading.Event, thread: threading.Thread, heart: Heart | None, source: Source
+    ended: threading.Event, thread: threading.Thread, hearts: tuple[Heart, ...], source: Source
 ) -> None:
     """Ends the thread and lets go of the source."""
     ended.set()
     if thread.is_alive() and thread is not threading.current_thread():
         thread.join(LAST_S)
-    if heart is not None:
+    for heart in hearts:
         heart.stop()
     source.close()
 

@@ -17,8 +17,8 @@ from typing import Final
 from llmvc.core import canon, context, digest
 from llmvc.core import request as requests
 from llmvc.core.bundle import Bundle
+from llmvc.core.canon import listed, mapped
 from llmvc.core.dialects import chat, messages, responses
-from llmvc.core.dialects.shared import listed, mapped
 from llmvc.core.digest import Digest
 from llmvc.errors import FormatError, NotFoundError, UsageError
 

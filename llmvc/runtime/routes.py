@@ -9,13 +9,14 @@
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from llmvc.core.assign import last_in, salted
+from llmvc.core.bucket import last_in, salted
 from llmvc.core.canary import Canary
 from llmvc.core.digest import Digest
+from llmvc.core.pointer import Key
 from llmvc.runtime.assign import Arm, Assignment
 from llmvc.runtime.pins import Pin
 from llmvc.runtime.render import Served
-from llmvc.runtime.snapshot import Key, Snapshot, Tip
+from llmvc.runtime.snapshot import Snapshot, Tip
 
 Head = tuple[str, str, Arm, str, str | None, int, str | None, str, bool, Served]
 """An assignment without what differs between calls: all members up to `bundle`."""

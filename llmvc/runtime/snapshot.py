@@ -11,29 +11,21 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from llmvc.core import bundle as bundles
-from llmvc.core import canon, digest
+from llmvc.core import digest
+from llmvc.core import pointer as pointers
 from llmvc.core.bundle import Bundle
 from llmvc.core.digest import Digest
-from llmvc.core.names import is_name
+from llmvc.core.pointer import MOST, WINDOW, Key
 from llmvc.core.release import Release
-from llmvc.errors import FormatError, IntegrityError, NotFoundError
+from llmvc.errors import IntegrityError, NotFoundError
 from llmvc.runtime.render import Served
 
-TYPE: Final = "snapshot/1"
-POINTER: Final = "snapshot.json"
-WINDOW: Final = 32
-"""Releases of a chain that a snapshot holds."""
-MOST: Final = 16 * 2**20
-"""Bytes that a pointer or an object may have."""
 PATIENCE_S: Final = 60.0
 """How long a source may give older pointers before that counts as a rewind."""
-_MEMBERS: Final = frozenset(("llmvc", "environments", "bundles"))
 
-Key = tuple[str, str]
-"""A bundle's name and an environment's."""
 Read = Callable[[str], bytes]
 """Returns an object's bytes by its 64 hex characters."""
 
@@ -42,8 +34,7 @@ class OlderError(IntegrityError):
     """A pointer tells of releases that what is served came from: a copy that lags, or a rewind."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tip:
+class Tip(NamedTuple):
     """The newest release of an environment.
 
     Attributes:
@@ -102,14 +93,15 @@ def load(
         IntegrityError: an object is not what its name says, or an environment is forked.
         NotFoundError: an object is missing.
     """
-    environments, pinnable = parse(pointer)
+    environments, pinnable = pointers.read(pointer)
     shelf = _Shelf(read, last.objects if last else {})
-    tips = {key: shelf.tip(key, *named) for key, named in environments.items()}
+    before = last.tips if last else {}
+    tips = {key: shelf.tip(key, *named, before.get(key)) for key, named in environments.items()}
     if last is not None:
         _check_after(last, tips, shelf)
     if history:
         for tip in tips.values():
-            list(shelf.back(tip, WINDOW))
+            list(shelf.back(tip, WINDOW - 1))
     wanted = {tip.release.to for tip in tips.values()}.union(*pinnable.values())
     kept = last.served if last else {}
     served = {one: kept.get(one) or shelf.bundle(one) for one in sorted(wanted)}
@@ -122,46 +114,6 @@ def load(
         MappingProxyType(served),
         MappingProxyType(shelf.taken),
     )
-
-
-def parse(
-    pointer: bytes,
-) -> tuple[dict[Key, tuple[int, Digest]], dict[str, frozenset[Digest]]]:
-    """Reads `snapshot.json`.
-
-    Returns:
-        Bundle and environment -> number and digest of its newest release; bundle -> what a pin
-        may name.
-
-    Raises:
-        FormatError: it is malformed, too large, or holds members that this version does not know.
-    """
-    if len(pointer) > MOST:
-        raise FormatError(f"{POINTER} has more than {MOST} bytes")
-    body = canon.decode_object(pointer, TYPE)
-    environments, listed = body.get("environments"), body.get("bundles")
-    if body.keys() != _MEMBERS:
-        raise FormatError(f"{POINTER} lacks a member, or holds one that this version does not know")
-    if not isinstance(environments, dict) or not isinstance(listed, dict):
-        raise FormatError(f"{POINTER}: environments or bundles are no object")
-    tips: dict[Key, tuple[int, Digest]] = {}
-    for name, envs in environments.items():
-        if not is_name(name) or not isinstance(envs, dict) or not envs:
-            raise FormatError(f"{POINTER}: {name!r:.50} has no environments")
-        for env, tip in envs.items():
-            told = tip if isinstance(tip, dict) and tip.keys() == {"seq", "release"} else {}
-            seq = told.get("seq")
-            if not is_name(env) or type(seq) is not int or seq < 1:
-                raise FormatError(f"{POINTER}: {name}/{env:.50} has no seq and release")
-            tips[name, env] = seq, digest.parse(told["release"])
-    if listed.keys() != environments.keys():
-        raise FormatError(f"{POINTER}: environments and bundles do not name the same bundles")
-    pinnable: dict[str, frozenset[Digest]] = {}
-    for name, digests in listed.items():
-        if not isinstance(digests, list):
-            raise FormatError(f"{POINTER}: bundles of {name} are no list")
-        pinnable[name] = frozenset(digest.parse(one) for one in digests)
-    return tips, pinnable
 
 
 def _check_after(last: Snapshot, tips: Mapping[Key, Tip], shelf: "_Shelf") -> None:
@@ -214,9 +166,13 @@ class _Shelf:
         self.taken[wanted] = data
         return data
 
-    def tip(self, key: Key, seq: int, named: Digest) -> Tip:
+    def tip(self, key: Key, seq: int, named: Digest, before: Tip | None) -> Tip:
         """Returns an environment's newest release as the pointer names it."""
-        release = Release.from_bytes(self.get(named))
+        data = self.get(named)
+        if before is not None and before.digest == named:
+            release = before.release
+        else:
+            release = Release.from_bytes(data)
         if (release.bundle, release.env, release.seq) != (*key, seq):
             raise IntegrityError(
                 f"{'/'.join(key)} release {seq} is in truth "
@@ -231,7 +187,7 @@ class _Shelf:
             IntegrityError: a record does not follow from the one before it.
         """
         yield tip
-        for _ in range(min(steps, WINDOW)):
+        for _ in range(min(steps, WINDOW - 1)):
             now = tip.release
             if now.previous is None:
                 return

@@ -16,20 +16,17 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
 from llmvc.core import digest
-from llmvc.errors import FormatError, NotFoundError, StoreError
-from llmvc.runtime.snapshot import MOST, POINTER
+from llmvc.core.pointer import CHECKED, MOST, OBJECTS, POINTER, is_object
+from llmvc.errors import FormatError, NotFoundError, StoreError, UsageError
 
 if TYPE_CHECKING:
-    from llmvc.runtime.places import Place
+    from llmvc.places import Place
 
-OBJECTS: Final = "objects"
-CHECKED: Final = "checked"
 COARSE_S: Final = 2.0
 """The longest step of the times that a file system keeps; FAT's."""
-_TIME: Final = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})\Z"
+_TIME: Final = (
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})"
 )
-_HEX: Final = re.compile(r"[0-9a-f]{64}\Z")
 
 
 class Source(Protocol):
@@ -65,12 +62,17 @@ def open_source(place: "str | os.PathLike[str] | Source") -> Source:
     Raises:
         ConfigError: a library that it needs is not installed.
         StoreError: it cannot be opened.
+        UsageError: it is none.
     """
     if not isinstance(place, str | os.PathLike):
+        if not hasattr(place, "pointer"):
+            raise UsageError(f"the source is {place!r:.40}", hint="a folder or a URL is one")
         return place
     text = os.fspath(place)
+    if not text:  # a variable that is not set must not mean the folder that one happens to be in
+        raise UsageError("the source is empty", hint="a folder or a URL is one")
     scheme, has_scheme, _ = text.partition("://")
-    if scheme in ("http", "https") and has_scheme:
+    if scheme.lower() in ("http", "https") and has_scheme:
         from llmvc.runtime.web import Http  # noqa: PLC0415 (see its first line)
 
         return Http(text)
@@ -211,7 +213,7 @@ class Placed:
 
 
 def _place_at(url: str) -> "Place":
-    from llmvc.runtime.places import place_at  # noqa: PLC0415 (it is larger than all of this)
+    from llmvc.places import place_at  # noqa: PLC0415 (it is larger than all of this)
 
     return place_at(url)
 
@@ -229,7 +231,7 @@ def _tag(stat: os.stat_result) -> str:
 
 def checked_name(name: str) -> str:
     """Returns the name of an object; raises FormatError if it is none, such as `../key`."""
-    if not _HEX.match(name):
+    if not is_object(name):
         raise FormatError(f"{name!r:.80} is no object's name")
     return name
 
@@ -244,7 +246,7 @@ def when(data: bytes) -> float:
 
     text = data.decode("ascii", "replace").strip()
     try:
-        if _TIME.match(text):
+        if re.fullmatch(_TIME, text):
             return datetime.fromisoformat(text).timestamp()
     except ValueError:
         pass

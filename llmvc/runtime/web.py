@@ -1,14 +1,19 @@
 """The source behind HTTP or HTTPS; it is a module of its own because `ssl` takes long to load."""
 
+import io
+import socket
 import time
-from http.client import HTTPException, HTTPResponse
-from typing import Final
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from typing import TYPE_CHECKING, Any, Final
 from urllib import error, request
 
 from llmvc.core import digest
+from llmvc.core.pointer import CHECKED, MOST, OBJECTS, POINTER
 from llmvc.errors import ConfigError, NotFoundError, StoreError
-from llmvc.runtime.snapshot import MOST, POINTER
-from llmvc.runtime.sources import CHECKED, OBJECTS, checked_name, when
+from llmvc.runtime.sources import checked_name, when
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 TIMEOUT_S: Final = 5.0
 _CHUNK: Final = 2**16
@@ -74,33 +79,113 @@ class Http:
     def _get(self, path: str, seen: str | None) -> tuple[bytes, str | None] | None:
         """Returns what a URL answers and its ETag; None if that is `seen`."""
         url = f"{self._url}/{path}"
-        asked = request.Request(url)  # noqa: S310 (http or https: open_source sees to it)
+        try:
+            asked = request.Request(url)  # noqa: S310 (http or https: open_source sees to it)
+        except ValueError as err:
+            raise StoreError(f"{url} cannot be read: {err}") from err
         for name, value in self._headers.items():
             asked.add_unredirected_header(name, value)  # a key is for this server alone
         if seen is not None:
             asked.add_header("If-None-Match", seen)
-        until = time.monotonic() + self._timeout_s
-        try:
-            with request.urlopen(asked, timeout=self._timeout_s) as answer:  # noqa: S310
-                return _slurp(answer, until), answer.headers.get("ETag")
-        except error.HTTPError as err:
-            err.close()
-            if err.code == 304:
-                return None
-            if err.code in (404, 410):
-                raise NotFoundError(f"{url} is missing") from err
-            raise StoreError(f"{url} answers {err.code}") from err
-        except (OSError, ValueError, HTTPException) as err:
-            raise StoreError(f"{url} cannot be read: {err}") from err
+        return answer_to(asked, self._timeout_s)
 
 
-def _slurp(answer: HTTPResponse, until: float) -> bytes:
-    """Reads an answer to its end, its largest size or its time, whatever comes first."""
+def answer_to(asked: request.Request, timeout_s: float) -> tuple[bytes, str | None] | None:
+    """Returns what is answered and its ETag; None if the asker has it already.
+
+    Args:
+        asked: what is asked, over HTTP or HTTPS.
+        timeout_s: how long the answer may take to its end.
+
+    Raises:
+        NotFoundError: there is no such thing.
+        StoreError: no answer in time, or none that can be used.
+    """
+    url = asked.full_url
+    try:
+        with _OPENER.open(asked, timeout=timeout_s) as answer:
+            coding = answer.headers.get("Content-Encoding")
+            if coding not in (None, "identity"):
+                raise StoreError(f"{url} answers in {coding}, which nobody asked for")
+            return _slurp(answer), answer.headers.get("ETag")
+    except error.HTTPError as err:
+        err.close()
+        if err.code == 304:
+            return None
+        if err.code in (404, 410):
+            raise NotFoundError(f"{url} is missing") from err
+        raise StoreError(f"{url} answers {err.code}") from err
+    except (OSError, ValueError, HTTPException) as err:
+        raise StoreError(f"{url} cannot be read: {err}") from err
+
+
+def _slurp(answer: HTTPResponse) -> bytes:
+    """Reads an answer to its end, or to its largest size."""
     parts: list[bytes] = []
     size = 0
     while size <= MOST and (part := answer.read1(_CHUNK)):
         parts.append(part)
         size += len(part)
-        if time.monotonic() > until:
-            raise StoreError("the answer did not come to an end in time")
+    if size < min(MOST, int(answer.headers.get("Content-Length", 0))):
+        raise ValueError("the answer ended early")
     return b"".join(parts)
+
+
+class _Timed(io.RawIOBase):
+    """What a socket gives until its timeout has passed in all, not since the last byte."""
+
+    def __init__(self, of: socket.socket) -> None:
+        self._socket, self._raw = of, of.makefile("rb", buffering=0)
+        self._until = time.monotonic() + (of.gettimeout() or TIMEOUT_S)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer") -> int | None:
+        rest = self._until - time.monotonic()
+        if rest <= 0:
+            raise TimeoutError("the answer did not come to an end in time")
+        self._socket.settimeout(rest)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Answer(HTTPResponse):
+    """An answer whose headers have to come in time as well."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **more: Any) -> None:
+        super().__init__(sock, *args, **more)
+        self.fp.close()
+        self.fp = io.BufferedReader(_Timed(sock))
+
+
+class _Connection(HTTPConnection):
+    response_class = _Answer
+
+
+class _SafeConnection(HTTPSConnection):
+    response_class = _Answer
+
+
+class _Opener(request.HTTPHandler, request.HTTPSHandler, request.HTTPRedirectHandler):
+    """Opens HTTP and HTTPS, and follows to nothing that is less safe."""
+
+    def http_open(self, req: request.Request) -> HTTPResponse:
+        return self.do_open(_Connection, req)
+
+    def https_open(self, req: request.Request) -> HTTPResponse:
+        return self.do_open(_SafeConnection, req)
+
+    def redirect_request(  # noqa: PLR0917 (urllib's)
+        self, req: request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> request.Request | None:
+        if not newurl.startswith(("https://", f"{req.type}://")):
+            fp.close()
+            raise StoreError(f"{req.full_url} redirects to {newurl:.80}, which is less safe")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+_OPENER: Final = request.build_opener(_Opener)

@@ -144,7 +144,7 @@ class Mean:
         self.error, self.skew = inf, 0.0
         total = float(x.sum())
         self.reason = _too_few(self.units) or (None if total > 0 else f"there is no {what}")
-        if self.reason is None and float(np.sort(x)[-TOP_UNITS:].sum()) > TOP_SHARE * total:
+        if self.reason is None and _top(x) > TOP_SHARE * total:
             self.reason = f"{TOP_UNITS} units hold over a quarter of the {what}"
         if self.reason is None:
             self.point = total / float(n.sum())
@@ -159,7 +159,6 @@ class Mean:
         """
         if self.point is not None and other.point is not None:
             self.error = max(self.error, other.error * sqrt(other.units / self.units))
-            self.skew = max(self.skew, other.skew)
         return self
 
     def bounds(self, z: float) -> tuple[float, float]:
@@ -297,6 +296,11 @@ def _asked(
     return x[n > 0], n[n > 0]
 
 
+def _top(x: FloatArray) -> float:
+    """Returns what the largest few add up to."""
+    return float(np.partition(x, -TOP_UNITS)[-TOP_UNITS:].sum())
+
+
 def _variance(x: FloatArray, n: FloatArray) -> float:
     """Returns the variance of sum(x) / sum(n), with units as clusters (delta method)."""
     rest = x - float(x.sum() / n.sum()) * n
@@ -307,8 +311,9 @@ def _variance(x: FloatArray, n: FloatArray) -> float:
 def _skewness(x: FloatArray, n: FloatArray) -> float:
     """Returns the skewness of what each unit adds to sum(x) / sum(n); 0 where all are alike."""
     rest = x - float(x.sum() / n.sum()) * n
-    spread = sqrt(float(np.mean(rest**2)))
-    return float(np.mean((rest / spread) ** 3)) if spread else 0.0
+    square = rest * rest
+    spread = sqrt(float(square.mean()))
+    return float(rest @ square) / len(rest) / spread**3 if spread else 0.0
 
 
 def _too_few(units: int) -> str | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmvc.errors import RefMoved, StoreError
+from llmvc.store import objects
 from llmvc.store.git import Git
 from llmvc.store.reader import Reader
 from llmvc.store.refs import Change, Refs, is_ancestor
@@ -13,7 +14,7 @@ from llmvc.store.retry import Retry
 from llmvc.store.trees import Trees
 
 if TYPE_CHECKING:
-    from llmvc.store.objects import Pack
+    from llmvc.store.packs import Pack
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Backend:
 
     def new_pack(self) -> "Pack":
         """Returns an empty pack of this repository's object format."""
-        from llmvc.store.objects import Pack  # noqa: PLC0415 (dulwich only where one writes)
+        from llmvc.store.packs import Pack  # noqa: PLC0415 (dulwich only where one writes)
 
         return Pack(self.object_format)
 
@@ -59,7 +60,6 @@ class Backend:
             RefMoved: the ref moved meanwhile, or its lock stays taken.
             StoreError: git or the disk refused.
         """
-        from llmvc.store import objects  # noqa: PLC0415 (dulwich only where one writes)
 
         def keep() -> None:
             objects.store(self.git, self.reader, self.object_dir, pack)

@@ -6,9 +6,8 @@
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from llmvc.core import canary as canaries
 from llmvc.core import digest
@@ -21,6 +20,7 @@ from llmvc.core.release import Release
 from llmvc.errors import FormatError, IntegrityError, StoreError
 from llmvc.store.backend import Backend
 from llmvc.store.content import analysed, carried, governed, vouched
+from llmvc.store.objects import Stamp, message
 from llmvc.store.refs import Change
 
 RECORD: Final = "release.json"
@@ -37,8 +37,7 @@ _SAYS: Final[Mapping[str, Callable[[Release, Release | None, bytes], str | None]
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Tip:
+class Tip(NamedTuple):
     """The newest release and the commit that holds it."""
 
     oid: str
@@ -108,7 +107,7 @@ class EnvChain:
         Raises:
             IntegrityError: they do not.
         """
-        oids = self._line(tip, count=count)
+        oids = self._nearest(count, tip)
         records = self._records(oids)
         found = tuple(self._own(data) for data in records)
         for before, after, data in zip(found, found[1:], records, strict=False):
@@ -224,8 +223,6 @@ class EnvChain:
             IntegrityError: the release does not follow `tip`, or a file is not what it names.
             StoreError: git or the disk refused.
         """
-        from llmvc.store.objects import Stamp, message  # noqa: PLC0415 (dulwich, to write)
-
         self._check_append(tip, release, blobs)
         pack = self._backend.new_pack()
         files = {name: pack.blob(data) for name, data in blobs.items()}
@@ -270,18 +267,32 @@ class EnvChain:
         if (release.bundle, release.env) != (self.bundle, self.env):
             raise IntegrityError(f"{self.ref} holds a release of {release.bundle}/{release.env}")
 
-    def _line(self, tip: str | None, *, count: int | None = None) -> Sequence[str]:
+    def _line(self, tip: str | None) -> Sequence[str]:
         """Returns the chain's commits, oldest first."""
         end = tip or self._backend.refs.read(self.ref)
         if end is None:
             return ()
-        limit = () if count is None else (f"--max-count={count}",)
-        out = self._backend.git.run("rev-list", "--parents", *limit, end, "--")
+        out = self._backend.git.run("rev-list", "--parents", end, "--")
         lines = [line.split() for line in reversed(out.decode().splitlines())]
         for oid, *parents in lines:
-            if len(parents) > 1:
-                raise IntegrityError(f"{self.ref}: commit {oid} has {len(parents)} parents")
+            self._check_linear(oid, parents)
         return tuple(line[0] for line in lines)
+
+    def _nearest(self, count: int, tip: str | None) -> Sequence[str]:
+        """Returns the last few commits, oldest first, without a process of their own."""
+        found: list[str] = []
+        oid = tip or self._backend.refs.read(self.ref)
+        while oid and len(found) < count and (commit := self._backend.reader.get(oid)):
+            head = commit.data.partition(b"\n\n")[0].decode("ascii", "replace").splitlines()
+            parents = [line.removeprefix("parent ") for line in head if line.startswith("parent ")]
+            self._check_linear(oid, parents)
+            found.append(oid)
+            oid = next(iter(parents), None)
+        return found[::-1]
+
+    def _check_linear(self, oid: str, parents: Sequence[str]) -> None:
+        if len(parents) > 1:
+            raise IntegrityError(f"{self.ref}: commit {oid} has {len(parents)} parents")
 
     def _check_whole(self, oids: Sequence[str]) -> None:
         shallow = self._backend.common_dir / "shallow"

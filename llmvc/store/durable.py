@@ -40,10 +40,10 @@ def sync_folders(folders: Iterable[Path]) -> None:
 
 def folders_of(top: Path, names: Iterable[str]) -> set[Path]:
     """Returns the folders, up to the top, whose names change when these files are written."""
-    found = {top}
+    found = set[Path]()
     for name in names:
-        path = (top / name).parent
+        path = top / name
         while path != top:
-            found.add(path)
             path = path.parent
+            found.add(path)
     return found

@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, NamedTuple
 
 from llmvc.errors import ConfigError, FormatError, LlmvcError, StoreError
 
@@ -31,8 +31,7 @@ _SAID = re.compile(rb"^(?:fatal|error): (.*)$", re.MULTILINE)
 _DISK: Final = ("No space left", "Read-only file system", "Permission denied", "Disk quota")
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """How a child ended: its exit code and what it wrote."""
 
     code: int

@@ -5,18 +5,17 @@
 """
 
 import json
-import os
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from llmvc.core import digest
 from llmvc.core.digest import Digest
 from llmvc.core.names import check_name
 from llmvc.errors import FormatError, StoreError
+from llmvc.places import put
 
 
-@dataclass(frozen=True, slots=True)
-class LastSeen:
+class LastSeen(NamedTuple):
     """The version of the last commit or checkout, and HEAD at that time (None: unborn)."""
 
     version: Digest
@@ -45,11 +44,8 @@ def write(git_dir: Path, bundle: str, seen: LastSeen) -> None:
         StoreError: the disk refused.
     """
     path = path_of(git_dir, bundle)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    data = json.dumps({"version": seen.version, "HEAD": seen.head}) + "\n"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps({"version": seen.version, "HEAD": seen.head}) + "\n")
-        part.replace(path)
+        put(path, data.encode())
     except OSError as err:
-        part.unlink(missing_ok=True)
         raise StoreError(f"cannot write {path}: {err.strerror}") from err

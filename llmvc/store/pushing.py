@@ -112,7 +112,8 @@ def _push_store(repo: Repository, transport: Transport) -> str:
         if theirs and not is_ancestor(repo.git, theirs, ours):
             absorb(repo.backend, theirs)
         elif not any(word in said for word in _RACE):
-            raise StoreError(f"remote {transport.remote} refused {STORE_REF}: {said}")
+            why = sent.why if sent else said
+            raise StoreError(f"remote {transport.remote} refused {STORE_REF}: {why}")
     raise RefMoved(
         f"others kept moving {STORE_REF} of remote {transport.remote}: {said}",
         hint="wait a moment and push again",
@@ -133,7 +134,7 @@ def _outcome(
     if theirs and is_ancestor(repo.git, ours, theirs):
         note(repo, place, theirs)
         return PushOutcome(*name, PUSHED)
-    winner, reason = None, f"remote {transport.remote} refused it: {sent.said}"
+    winner, reason = None, f"remote {transport.remote} refused it: {sent.why}"
     if theirs and not is_ancestor(repo.git, theirs, ours):
         winner, reason = _winner(repo, name, place, theirs)
     return PushOutcome(*name, REFUSED, winner, reason)

@@ -7,9 +7,8 @@
 
 import subprocess
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
 from llmvc.errors import IntegrityError, LlmvcError, StoreError
 from llmvc.store.git import Git, reason, too_large, trouble
@@ -18,8 +17,7 @@ LIMIT: Final = 64 * 2**20
 _AT_ONCE: Final = 100  # requests in flight; few enough to fit any pipe's buffer
 
 
-@dataclass(frozen=True, slots=True)
-class Info:
+class Info(NamedTuple):
     """What an object is: its id, its kind and its size in bytes."""
 
     oid: str
@@ -27,8 +25,7 @@ class Info:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Object:
+class Object(NamedTuple):
     """An object as it was read."""
 
     oid: str
@@ -141,4 +138,9 @@ class Reader:
         said = reason(result.err)
         if any(word in said for word in ("corrupt", "loose object", "unpack", "inflate", "stream")):
             return IntegrityError(f"git object {spec} is damaged: {said}")
+        if b"promisor remote" in result.err:
+            return StoreError(
+                f"{spec} is not in this partial clone, and its remote does not hand it out: {said}",
+                hint="mend the way to the remote, or work in a whole clone",
+            )
         return trouble("git cat-file", result)

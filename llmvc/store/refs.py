@@ -7,8 +7,8 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from llmvc.errors import IntegrityError, RefMoved
 from llmvc.store.durable import SYNCED, folders_of, sync_folders
@@ -22,8 +22,7 @@ _MOVED = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """One ref's move; None stands for "is not there"."""
 
     ref: str
@@ -70,6 +69,8 @@ class Refs:
             RefMoved: one of them moved meanwhile, or its lock stays taken.
             StoreError: git or the disk refused.
         """
+        # A ref that is a file already was made durable, with its folders, by whoever made it.
+        fresh = [one.ref for one in changes if not (self._common_dir / one.ref).is_file()]
         lines = "".join(self._line(change) for change in changes)
         stdin = f"start\n{lines}prepare\ncommit\n".encode()
         result = Result(0, b"", b"")
@@ -84,7 +85,8 @@ class Refs:
                 stdin=stdin,
             )
             if not result.code:
-                sync_folders(folders_of(self._common_dir, (change.ref for change in changes)))
+                folders = {(self._common_dir / change.ref).parent for change in changes}
+                sync_folders(folders | folders_of(self._common_dir, fresh))
                 return
             if not _LOCKED.search(reason(result.err)):
                 break

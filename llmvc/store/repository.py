@@ -6,11 +6,10 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from llmvc.core.digest import Digest
 from llmvc.core.names import ENV_PREFIX, env_of
@@ -30,8 +29,7 @@ from llmvc.store.trees import Trees
 from llmvc.store.versions import VersionStore
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(NamedTuple):
     """Where git says the repository is."""
 
     root: Path | None
@@ -161,10 +159,12 @@ class Repository:
 
     def environments(self, bundle: str | None = None) -> tuple[tuple[str, str], ...]:
         """Returns bundle and environment of every chain, sorted."""
-        prefix = f"{ENV_PREFIX}{bundle}" if bundle else ENV_PREFIX.rstrip("/")
-        return tuple(
-            sorted(name for ref in self.backend.refs.under(prefix) if (name := env_of(ref)))
-        )
+        return tuple(self.heads(bundle))
+
+    def heads(self, bundle: str | None = None) -> dict[tuple[str, str], str]:
+        """Returns the newest commit of every chain by bundle and environment, sorted."""
+        refs = self.backend.refs.under(f"{ENV_PREFIX}{bundle or ''}".rstrip("/"))
+        return dict(sorted((name, oid) for ref, oid in refs.items() if (name := env_of(ref))))
 
     def last(self, bundle: str) -> LastSeen | None:
         """Returns this worktree's last commit or checkout of a bundle, if it still counts."""

@@ -8,27 +8,23 @@
 
 import os
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import NamedTuple
 
-from llmvc.core import canon, digest
+from llmvc.core import digest
+from llmvc.core import pointer as pointers
 from llmvc.core.bundle import Bundle
 from llmvc.core.digest import Digest
 from llmvc.core.names import ENV_PREFIX, env_of
+from llmvc.core.pointer import WINDOW, Key
 from llmvc.core.release import Release
 from llmvc.errors import FormatError, IntegrityError, NotFoundError
 from llmvc.store.chain import RECORD
 from llmvc.store.reader import Object
 from llmvc.store.repository import Repository
 
-TYPE: Final = "snapshot/1"
-WINDOW: Final = 32
-"""How many releases of a chain a snapshot holds: enough for a reader to find its own among them."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Line:
+class _Line(NamedTuple):
     """One environment, as far as a snapshot tells of it.
 
     Attributes:
@@ -64,7 +60,7 @@ class GitSource:
         self._path = self._repo.root or self._repo.git_dir
         self._bundles, self._envs = frozenset(bundles), frozenset(envs)
         self._process = os.getpid()
-        self._lines: dict[str, tuple[str, _Line]] = {}
+        self._lines: dict[Key, tuple[str, _Line]] = {}
         self._places: dict[str, str] = {}
         self._needs: dict[Digest, tuple[str, tuple[Digest, ...]]] = {}
 
@@ -84,27 +80,35 @@ class GitSource:
         return None
 
     def pointer(self, seen: str | None) -> tuple[bytes, str] | None:
-        """Returns the bytes of `snapshot.json` and their BLAKE3 in hex; None if that is `seen`.
+        """Returns what `now` does; None if its tag is `seen`."""
+        found = self.now()
+        return None if found[1] == seen else found
+
+    def now(self) -> tuple[bytes, str]:
+        """Returns the bytes of `snapshot.json` and their BLAKE3 in hex.
 
         Raises:
             IntegrityError: an environment's records do not follow each other, or lack something.
             StoreError: git cannot read the repository.
         """
         refs = self.repo.backend.refs.under(ENV_PREFIX.rstrip("/"))
-        lines: dict[str, tuple[str, _Line]] = {}
+        lines: dict[Key, tuple[str, _Line]] = {}
         for ref, oid in refs.items():
             name = env_of(ref)
             if name is None or not self._wanted(*name):
                 continue
-            known = self._lines.get(ref)
-            lines[ref] = known if known and known[0] == oid else (oid, self._read(oid, *name))
+            known = self._lines.get(name)
+            lines[name] = known if known and known[0] == oid else (oid, self._read(oid, *name))
         if lines != self._lines:
             self._lines, self._places = lines, {}
             for _, line in lines.values():
                 self._places.update(line.places)
-        data = canon.encode(_pointer({ref: line for ref, (_, line) in lines.items()}))
-        tag = digest.hex_of(digest.of_bytes(data))
-        return None if tag == seen else (data, tag)
+        served: dict[str, frozenset[Digest]] = {}
+        for (bundle, _), (_, line) in lines.items():
+            served[bundle] = served.get(bundle, frozenset()) | line.served
+        tips = {name: (line.seq, line.release) for name, (_, line) in lines.items()}
+        data = pointers.write(tips, served)
+        return data, digest.hex_of(digest.of_bytes(data))
 
     def object(self, name: str) -> bytes:
         """Returns an object that the last pointer leads to.
@@ -187,18 +191,3 @@ class GitSource:
         if item is None or item.kind != "blob":
             raise IntegrityError(f"{place} is not in {self._path}", hint="run llmvc fsck")
         return item.data
-
-
-def _pointer(lines: Mapping[str, _Line]) -> canon.Json:
-    """Returns the value of `snapshot.json`."""
-    environments: dict[str, dict[str, canon.Json]] = {}
-    served: dict[str, frozenset[Digest]] = {}
-    for ref, line in lines.items():
-        bundle, env = ref.removeprefix(ENV_PREFIX).split("/")
-        environments.setdefault(bundle, {})[env] = {"seq": line.seq, "release": line.release}
-        served[bundle] = served.get(bundle, frozenset()) | line.served
-    return {
-        "llmvc": TYPE,
-        "environments": environments,
-        "bundles": {bundle: sorted(found) for bundle, found in served.items()},
-    }

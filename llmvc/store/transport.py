@@ -17,6 +17,8 @@ from llmvc.store.retry import Retry
 from llmvc.store.settings import SEEN, TRACKING, Settings
 
 OURS: Final = "refs/llmvc/"
+_WORDS: Final = 200
+"""How many characters of what a remote's hooks say are passed on."""
 _FETCH: Final = (
     "fetch",
     "--quiet",
@@ -55,11 +57,18 @@ class Pushed:
         ok: whether the remote has it now.
         before: what the remote had, abbreviated; "" if nothing, None if git does not say.
         said: why it was refused.
+        words: what the remote's hooks said of the whole push, in one line.
     """
 
     ok: bool
     before: str | None
     said: str
+    words: str = ""
+
+    @property
+    def why(self) -> str:
+        """Why it was refused, in git's words and the remote's."""
+        return f"{self.said}: {self.words}" if self.words else self.said
 
 
 class Transport:
@@ -134,13 +143,18 @@ class Transport:
         places = {self.place(ref).theirs: ref for ref in refs}
         specs = [f"{refs[ref]}:{theirs}" for theirs, ref in places.items()]
         result = self._git.call(*_PUSH, "--", self.remote, *specs)
+        lines = result.err.decode("utf-8", "replace").splitlines()
+        told = (
+            line.removeprefix("remote:").strip() for line in lines if line.startswith("remote:")
+        )
+        words = " ".join(filter(None, told))[:_WORDS]
         found: dict[str, Pushed] = {}
         for line in result.out.decode("utf-8", "replace").splitlines():
             fields = line.split("\t")
             if len(fields) == 3 and ":" in fields[1]:
                 theirs = fields[1].split(":", 1)[1]
                 if theirs in places:
-                    found[places[theirs]] = _pushed(fields[0], fields[2])
+                    found[places[theirs]] = _pushed(fields[0], fields[2], words)
         if result.code and not found:
             raise unreachable("push", self.remote, result)
         return found
@@ -160,10 +174,11 @@ def unreachable(verb: str, remote: str, result: Result) -> StoreError:
     return StoreError(str(said), hint=f"try it by hand: git ls-remote {remote} '{STORE_REF}'")
 
 
-def _pushed(flag: str, summary: str) -> Pushed:
+def _pushed(flag: str, summary: str, words: str) -> Pushed:
     before: str | None = None
     if flag == "*":
         before = ""
     elif flag in (" ", "+") and ".." in summary:
         before = summary.split("..", 1)[0]
-    return Pushed(flag != "!", before, summary if flag == "!" else "")
+    refused = flag == "!"
+    return Pushed(not refused, before, summary if refused else "", words if refused else "")

@@ -5,14 +5,13 @@
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from llmvc.errors import IntegrityError
 from llmvc.store.reader import Reader
 
 if TYPE_CHECKING:
-    from llmvc.store.objects import Pack
+    from llmvc.store.packs import Pack
 
 FILE: Final = 0o100644
 FOLDER: Final = 0o040000
@@ -20,8 +19,7 @@ SYMLINK: Final = 0o120000
 SUBMODULE: Final = 0o160000
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One line of a tree."""
 
     mode: int

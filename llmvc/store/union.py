@@ -12,6 +12,7 @@ from llmvc.core import digest
 from llmvc.core.names import STORE_REF
 from llmvc.errors import IntegrityError
 from llmvc.store.backend import Backend
+from llmvc.store.objects import NOBODY, Stamp
 from llmvc.store.refs import Change, is_ancestor
 from llmvc.store.trees import FILE
 from llmvc.store.versions import FORMAT, FORMAT_PATH, digest_at, misfiled
@@ -41,8 +42,6 @@ def absorb(backend: Backend, theirs: str) -> str:
     tree = backend.trees.plant(pack, ours, files)
     if tree == backend.trees.tree_id(theirs):
         return _take(backend, Change(STORE_REF, ours, theirs), why)
-    from llmvc.store.objects import NOBODY, Stamp  # noqa: PLC0415 (dulwich, to write)
-
     later = max(committed(backend, ours), committed(backend, theirs))
     parents = sorted((ours, theirs))
     merged = pack.commit(tree, parents, Stamp(NOBODY, later), "llmvc store: union\n")

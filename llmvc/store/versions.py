@@ -19,11 +19,12 @@ from llmvc.core.version import TYPE as VERSION
 from llmvc.core.version import Version, keys_of
 from llmvc.errors import FormatError, IntegrityError, RefMoved
 from llmvc.store.backend import Backend
+from llmvc.store.objects import NOBODY, Stamp, message
 from llmvc.store.refs import Change
 from llmvc.store.trees import Trees
 
 if TYPE_CHECKING:
-    from llmvc.store.objects import Pack, Stamp
+    from llmvc.store.packs import Pack
 
 FORMAT_PATH: Final = "FORMAT"
 FORMAT: Final = b'{"llmvc":"store/1"}'
@@ -189,8 +190,6 @@ class VersionStore:
             IntegrityError: a path already holds other bytes.
             StoreError: git or the disk refused.
         """
-        from llmvc.store.objects import Stamp, message  # noqa: PLC0415 (dulwich, to write)
-
         blobs = paths_of(objects, about, versions)
         stamp, text = Stamp.of(author, time), message(subject, trailers or {})
         for attempt in self._backend.retry.rounds():
@@ -214,7 +213,7 @@ class VersionStore:
         pack: "Pack",
         tip: str | None,
         blobs: Mapping[str, bytes],
-        stamp: "Stamp",
+        stamp: Stamp,
         text: str,
     ) -> str | None:
         trees = self._backend.trees
@@ -262,8 +261,6 @@ def paths_of(
 
 def root_commit(trees: Trees, pack: "Pack") -> str:
     """Adds the store's first commit, the same in all clones, and returns its id."""
-    from llmvc.store.objects import NOBODY, Stamp  # noqa: PLC0415 (dulwich, to write)
-
     tree = trees.plant(pack, None, {FORMAT_PATH: pack.blob(FORMAT)})
     return pack.commit(tree, (), Stamp(NOBODY, 0), "llmvc store\n")
 

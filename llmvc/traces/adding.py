@@ -10,12 +10,17 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from llmvc.traces.reading import Lines, events
 from llmvc.traces.sums import BINS, GRACE_MS, NANO, Priced, Scope, Sums, bin_of, newest
 
-_TOKENS: Final = ("gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens")
+_Read = tuple[list[tuple[str, int]], list[tuple[Counter[str], str]], int | None]
+"""What an event adds: amounts by column, counts by name, and the bin of a latency."""
+
+_INPUT: Final = "gen_ai.usage.input_tokens"
+_OUTPUT: Final = "gen_ai.usage.output_tokens"
+_MOST_KNOWN: Final = 10_000
 _HOUR_MS: Final = 3_600_000
 _MOST: Final = 1e6
 """No call takes or costs more, in seconds, USD or times the context window."""
@@ -45,14 +50,6 @@ def summed(paths: Iterable[Path], scope: Scope, *, priced: Priced | None = None)
     return sums
 
 
-class _Read(NamedTuple):
-    """What an event adds: amounts by column, counts by name, and the bin of a latency."""
-
-    amounts: list[tuple[str, int]]
-    counts: list[tuple[Counter[str], str]]
-    bin: int | None = None
-
-
 class Adding:
     """Adds events to sums.
 
@@ -66,6 +63,7 @@ class Adding:
         self._scope = sums.scope
         self._priced = priced
         self._arms = {"baseline": sums.scope.baseline, "canary": sums.scope.candidate}
+        self._known: set[str] = set()
 
     def add(self, event: Mapping[str, Any]) -> None:
         """Adds one event, if it counts; one that is malformed is counted as broken."""
@@ -85,22 +83,25 @@ class Adding:
         unit, pinned = event["llmvc.unit_hash"], _flag(event["llmvc.pinned"])
         if unit is None or event.get("llmvc.shadow"):
             return
-        at, version = _time(event["time"]), _name(event["llmvc.bundle.digest"])[3:15]
-        process = _name(event["llmvc.process"])
+        at, version = _time(event["time"]), self._name(event["llmvc.bundle.digest"])[3:15]
+        process = self._name(event["llmvc.process"])
         if pinned:
             if at < scope.since or version not in sums.arms:
                 return
         elif not self._counts(event, process, version, at):
             return
-        read = self._read(event, version, at, pinned=pinned)
+        amounts, counts, found = self._read(event, version, at, pinned=pinned)
         units = sums.arms[version]
-        columns, row = units.columns, units.row(_name(unit))
-        for column, amount in read.amounts:
+        row = units.at.get(unit)
+        if row is None:
+            row = units.row(_name(unit))
+        columns = units.columns
+        for column, amount in amounts:
             columns[column][row] += amount
-        for counter, name in read.counts:
+        for counter, name in counts:
             counter[name] += 1
-        if read.bin is not None:
-            units.bins[row * BINS + read.bin] += 1
+        if found is not None:
+            units.bins[row * BINS + found] += 1
         if pinned:
             # A call says so itself: its assignment may lie before the release.
             columns["pinned"][row] += 1
@@ -117,7 +118,7 @@ class Adding:
             if event["event"] == "assign" and at > scope.since + GRACE_MS:
                 sums.stale[process] += 1
             return False
-        arm = _name(event["llmvc.arm"])
+        arm = self._name(event["llmvc.arm"])
         if self._arms.get(arm) != version:
             sums.unknown[f"{arm} {version}"] += 1
             return False
@@ -135,13 +136,14 @@ class Adding:
         if kind == "feedback":
             return self._feedback(event)
         if kind == "assign":
-            return _Read([] if pinned else [("assigns", 1)], [])
+            return [] if pinned else [("assigns", 1)], [], None
         raise ValueError(kind)
 
     def _call(self, event: Mapping[str, Any], version: str, at: int) -> _Read:
         get = event.get
         micros = _amount(event["llmvc.call.duration_s"], 1_000_000)
-        amounts, counts, found = [("calls", 1)], list[tuple[Counter[str], str]](), None
+        amounts, found = [("calls", 1)], None
+        counts: list[tuple[Counter[str], str]] = []
         if "error.type" in event:
             amounts.append(("errors", 1))
         else:
@@ -149,19 +151,17 @@ class Adding:
             amounts += (("latency_of", 1), ("latency", micros))
             answered, asked = get("gen_ai.response.model"), get("gen_ai.request.model")
             if answered is not None:
-                asked = None if asked is None else _name(asked)
-                key = f"{version}\t{asked}\t{_name(answered)}\t{at // _HOUR_MS}"
+                asked = None if asked is None else self._name(asked)
+                key = f"{version}\t{asked}\t{self._name(answered)}\t{at // _HOUR_MS}"
                 counts.append((self._sums.models, key))
-        for name, flag in (
-            ("refusals", get("llmvc.refused")),
-            ("truncated", get("llmvc.truncated")),
-        ):
-            if flag is not None:
-                amounts += ((f"{name}_of", 1), (name, int(_flag(flag))))
+        if (refused := get("llmvc.refused")) is not None:
+            amounts += (("refusals_of", 1), ("refusals", _flag(refused)))
+        if (truncated := get("llmvc.truncated")) is not None:
+            amounts += (("truncated_of", 1), ("truncated", _flag(truncated)))
         used = get("llmvc.context.used_ratio")
         if used is not None:
             amounts += (("context_of", 1), ("context", _amount(used, 10_000)))
-        given, made = (get(name) for name in _TOKENS)
+        given, made = get(_INPUT), get(_OUTPUT)
         if given is not None and made is not None:
             both = _amount(given, 1, _MOST_TOKENS) + _amount(made, 1, _MOST_TOKENS)
             amounts += (("tokens_of", 1), ("tokens", both))
@@ -169,7 +169,7 @@ class Adding:
         if usd is not None:
             amounts += (("cost_of", 1), ("cost", _amount(usd, NANO)))
             counts.append((self._sums.tables, f"{version} {table}"))
-        return _Read(amounts, counts, found)
+        return amounts, counts, found
 
     def _cost(self, event: Mapping[str, Any]) -> tuple[float | None, str]:
         """Returns what a call cost in USD, and by which price table."""
@@ -177,16 +177,14 @@ class Adding:
         if found is not None:
             return found
         table = event.get("llmvc.cost.price_table")
-        return event.get("llmvc.cost.usd"), "-" if table is None else _name(table)
+        return event.get("llmvc.cost.usd"), "-" if table is None else self._name(table)
 
     def _feedback(self, event: Mapping[str, Any]) -> _Read:
-        negative, judge = (
-            event.get(f"llmvc.{name}") for name in ("feedback.negative", "judge.digest")
-        )
+        negative, judge = event.get("llmvc.feedback.negative"), event.get("llmvc.judge.digest")
         if negative is None:
-            return _Read([], [])
+            return [], [], None
         counts = [] if judge is None else [(self._sums.judges, _name(judge))]
-        return _Read([("negative_of", 1), ("negative", int(_flag(negative)))], counts)
+        return [("negative_of", 1), ("negative", _flag(negative))], counts, None
 
     def _beat(self, event: Mapping[str, Any]) -> None:
         """Keeps the newest heartbeat of a process: what it says of this step."""
@@ -196,9 +194,19 @@ class Adding:
             rollout, seq, version = key.split(":")
             if rollout == (scope.rollout or "-") and int(seq) == scope.seq:
                 made[_name(version)] = [_amount(count, 1, _MOST_TOKENS) for count in counts[:2]]
-        beat = [_time(event["time"]), made, _amount(event["llmvc.dropped"], 1, _MOST_TOKENS)]
+        dropped, key = _amount(event["llmvc.dropped"], 1, _MOST_TOKENS), event.get("llmvc.key")
+        beat = [_time(event["time"]), made, dropped, "-" if key is None else _name(key)]
         beats = self._sums.beats
         beats[process] = max(beats.get(process, beat), beat, key=newest)
+
+    def _name(self, value: Any) -> str:
+        """Returns text that `_name` has let through, now or before."""
+        if value not in self._known:
+            if len(self._known) > _MOST_KNOWN:
+                self._known.clear()
+            self._known.add(_name(value))
+        text: str = value
+        return text
 
 
 def _name(value: Any) -> str:

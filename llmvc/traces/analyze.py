@@ -17,18 +17,18 @@ from math import ceil, inf, log
 from statistics import NormalDist
 from typing import Final
 
-from llmvc.core.analysis import Analysis, Arm, Judged, Outcome, Result
+from llmvc.core.analysis import Analysis, ArmTotals, Judged, Outcome, Result
 from llmvc.core.canary import SHARES, Canary, Guardrail, Plan
 from llmvc.core.digest import Digest
 from llmvc.core.plural import count
 from llmvc.core.release import Release
+from llmvc.core.times import milliseconds, rfc3339
 from llmvc.errors import FormatError
 from llmvc.gate.looks import levels
 from llmvc.stats.mixture import factor
 from llmvc.stats.unpaired import Compared, difference, ratio
 from llmvc.traces import words
 from llmvc.traces.checks import checks
-from llmvc.traces.clock import milliseconds, rfc3339
 from llmvc.traces.enrolled import UNITS_OF, Enrolled, arms, figures
 from llmvc.traces.sums import NANO, Sums
 
@@ -37,9 +37,7 @@ GROWTH: Final = 1.25
 TUNED: Final = 10
 """The always-valid interval is tightest at so many times the least number of units."""
 _DAY_S: Final = 86_400
-_MEND: Final = (
-    "mend it, then llmvc canary pause for a new count; if it is paused, abort and start again"
-)
+_MEND: Final = "mend it, then llmvc canary pause, which begins a new count"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +102,8 @@ def analyze(sums: Sums, release: Release, baseline: Digest, asked: Asked) -> Ana
         reason=reason,
         settle=settle,
         logs=sums.digest,
-        first=rfc3339(sums.first),
-        last=rfc3339(sums.last),
+        first=_time(sums.first),
+        last=_time(sums.last),
         made=asked.made,
         actor=asked.actor,
         tool=asked.tool,
@@ -210,7 +208,7 @@ class _Row:
             name=rule.name,
             metric=rule.metric,
             baseline=found.baseline,
-            candidate=found.candidate,
+            canary=found.candidate,
             estimate=found.estimate,
             low=found.low,
             high=found.high,
@@ -278,7 +276,7 @@ def _overall(  # noqa: PLR0911 (one return a rule, in the order in which they co
         )
     if asked.look > plan.looks:
         reason = f"the plan's {count(plan.looks, 'look')} at a step are used up"
-        return "inconclusive", reason, "abort, or start again with more units a look"
+        return "inconclusive", reason, "llmvc canary pause begins a new count; else abort"
     if due := waits(canary, sums, len(both[1].rows), asked):
         return "inconclusive", f"look {asked.look} is not due: it needs {due}", "wait for it"
     failed = [one for one in judged if one.verdict == "fail"]
@@ -307,15 +305,20 @@ def _over_budget(canary: Canary, trial: Enrolled, seconds: float) -> str | None:
     units = max(1, len(trial.rows))
     days = max(1.0, seconds / _DAY_S)
     for spent, most, what in (
-        (usd / units, canary.max_usd_per_unit, "a unit"),
-        (usd / days, canary.max_usd_per_day, "a day"),
+        (usd / units, canary.budget.max_usd_per_unit, "a unit"),
+        (usd / days, canary.budget.max_usd_per_day, "a day"),
     ):
         if most is not None and spent > most:
             return f"the canary spends ${spent:.4g} {what}, its budget is ${most:.4g}"
     return None
 
 
-def _told(arm: Enrolled, digest: Digest) -> Arm:
+def _told(arm: Enrolled, digest: Digest) -> ArmTotals:
     """Returns what an analysis says of an arm."""
     usd = arm.total("cost") / NANO if arm.total("cost_of") else None
-    return Arm(digest, len(arm.rows), arm.total("calls"), arm.total("negative_of"), usd)
+    return ArmTotals(digest, len(arm.rows), arm.total("calls"), arm.total("negative_of"), usd)
+
+
+def _time(at: int) -> str | None:
+    """Writes milliseconds since 1970; 0 is no time."""
+    return rfc3339(at / 1000, "seconds") if at else None

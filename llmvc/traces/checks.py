@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from llmvc.core.analysis import Check
-from llmvc.core.canary import WHOLE, Canary, percent
+from llmvc.core.canary import UNLIMITED, WHOLE, Canary, percent
 from llmvc.core.plural import count
 from llmvc.stats import srm
 from llmvc.stats.mixture import factor
@@ -39,18 +39,19 @@ def checks(sums: Sums, canary: Canary, baseline: Enrolled, trial: Enrolled) -> d
     """
     enrolled = baseline.enrolled + trial.enrolled
     metrics = {guardrail.metric for guardrail in canary.guardrails}
-    paid = "cost" in metrics or (canary.max_usd_per_unit, canary.max_usd_per_day) != (None, None)
+    paid = "cost" in metrics or canary.budget != UNLIMITED
     return {
         "sample_ratio": _ratio(canary, baseline.enrolled, trial.enrolled),
         "exposure": _exposure(baseline, trial),
         "answers": _answers(baseline, trial),
         "lost": _lost(sums),
+        "keys": _keys(sums),
         "mixed": _share(
-            baseline.mixed + trial.mixed, enrolled, "unit", "served both versions, and left out"
+            baseline.mixed + trial.mixed, enrolled, "unit", "got both versions, and are left out"
         ),
         "stale": _stale(sums, enrolled),
         "unknown": _unknown(sums.unknown),
-        "broken": _share(sums.broken, sums.lines, "line", "no event"),
+        "broken": _share(sums.broken, sums.lines, "line", "are no events"),
         "prices": _one("price table", (key.partition(" ")[2] for key in sums.tables))
         if paid
         else _unused("cost"),
@@ -76,7 +77,7 @@ def _exposure(baseline: Enrolled, trial: Enrolled) -> Check:
     """Says whether units were served that nobody assigned."""
     worst = max((baseline, trial), key=lambda arm: arm.unexposed / max(1, _known(arm)))
     return _share(
-        worst.unexposed, _known(worst), "unit", "with calls and no assignment, in one arm"
+        worst.unexposed, _known(worst), "unit", "have calls and no assignment, in one arm"
     )
 
 
@@ -105,7 +106,7 @@ def _lost(sums: Sums) -> Check:
     worst, said_all = 0.0, 0
     for version in (sums.scope.baseline, sums.scope.candidate):
         said = gone = 0
-        for process, (_, made, _) in sums.beats.items():
+        for process, (_, made, _, _) in sums.beats.items():
             read = sums.processes.get(f"{process} {version}", (0, 0))
             for written, seen in zip(made.get(version, ()), read, strict=False):
                 said += written
@@ -117,10 +118,20 @@ def _lost(sums: Sums) -> Check:
     return Check(worst, MOST, worst > MOST, says)
 
 
+def _keys(sums: Sums) -> Check:
+    """Says whether a unit has one hash: two would count it twice, and narrow every interval."""
+    keys = {key for _, made, _, key in sums.beats.values() if made} - {"-"}
+    if not keys:
+        return Check(None, 1, broken=False, says="no heartbeat tells by which key units are hashed")
+    return Check(len(keys), 1, len(keys) > 1, f"units are hashed by {count(len(keys), 'key')}")
+
+
 def _stale(sums: Sums, enrolled: int) -> Check:
     """Says whether processes still go by another release."""
     total = sum(sums.stale.values())
-    found = _share(total, enrolled + total, "assignment", "by another release than the current one")
+    found = _share(
+        total, enrolled + total, "assignment", "are by another release than the current one"
+    )
     if not total:
         return found
     return Check(found.value, MOST, found.broken, f"{found.says}: {_listed(sums.stale)}")
@@ -171,7 +182,7 @@ def _apart(pairs: Iterable[tuple[Counter[str], ...]]) -> Iterator[tuple[float, f
 
 def _share(found: int, total: int, noun: str, what: str) -> Check:
     share = found / total if total else 0.0
-    says = f"{count(found, noun)} of {total:,} {what}"
+    says = f"{found:,} of {count(total, noun)} {what}"
     return Check(share, MOST, share > MOST, says)
 
 

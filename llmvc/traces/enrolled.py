@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from math import exp
 from typing import Final
 
+import numpy as np
+
 from llmvc.core.canary import SHARES, Guardrail
 from llmvc.stats.unpaired import Arm, Mean, Quantile, Share
 from llmvc.traces.sums import BINS, WIDTH, Sums, Units, upper_end
@@ -31,7 +33,6 @@ class Enrolled:
         enrolled: units assigned to it by the current release, mixed ones included.
         mixed: those of them that were served the other version too.
         unexposed: units with calls and without any assignment.
-        carried: units that only pins led to.
     """
 
     units: Units
@@ -39,7 +40,6 @@ class Enrolled:
     enrolled: int
     mixed: int
     unexposed: int
-    carried: int
 
     def column(self, name: str) -> list[int]:
         """Returns a column of the rows that count."""
@@ -62,10 +62,9 @@ def _arm(units: Units, other: Units) -> Enrolled:
     assigns, pinned, calls = (units.columns[name] for name in ("assigns", "pinned", "calls"))
     served = [other.columns[name] for name in ("assigns", "pinned", "calls")]
     rows: list[int] = []
-    mixed = unexposed = carried = 0
+    mixed = unexposed = 0
     for unit, row in units.at.items():
         if not assigns[row]:
-            carried += pinned[row] > 0
             unexposed += not pinned[row] and calls[row] > 0
             continue
         there = other.at.get(unit)
@@ -73,7 +72,7 @@ def _arm(units: Units, other: Units) -> Enrolled:
             mixed += 1
         else:
             rows.append(row)
-    return Enrolled(units, tuple(rows), len(rows) + mixed, mixed, unexposed, carried)
+    return Enrolled(units, tuple(rows), len(rows) + mixed, mixed, unexposed)
 
 
 def figures(trial: Enrolled, baseline: Enrolled, guardrail: Guardrail) -> tuple[Arm, Arm]:
@@ -100,13 +99,13 @@ def figure(arm: Enrolled, guardrail: Guardrail) -> Arm:
         return Share(arm.column(metric), arm.column(f"{metric}_of"))
     if guardrail.at is not None:
         return _quantile(arm, guardrail.at)
-    told = arm.column(f"{metric}_of")
-    found = Mean(
-        arm.column(metric), [min(1, n) for n in told] if metric in A_UNIT else told, what=metric
-    )
+    told = np.asarray(arm.column(f"{metric}_of"), dtype=np.float64)
+    counted = np.minimum(told, 1.0) if metric in A_UNIT else told
+    found = Mean(arm.column(metric), counted, what=metric)
     answered = arm.total("calls") - arm.total("errors")
-    if found.reason is None and answered - sum(told) > MOST_UNKNOWN * answered:
-        found.reason = f"the {metric} of {answered - sum(told)} of {answered} calls is not known"
+    unknown = answered - int(told.sum())
+    if found.reason is None and unknown > MOST_UNKNOWN * answered:
+        found.reason = f"the {metric} of {unknown} of {answered} calls is not known"
     return found
 
 

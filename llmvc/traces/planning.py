@@ -57,7 +57,8 @@ class Row:
 
     Attributes:
         guardrail: its name.
-        units: units in the canary after which an unchanged candidate passes, as often as wanted.
+        units: units in the canary after which an unchanged candidate passes, as often as wanted;
+            `MOST_UNITS` if so many do not do.
         days: how long these take.
         shown: the smallest rise of a share, or ratio, that would be shown to be worse by then.
         pairs: pairs of answers by which a shadow rules out a rise of the margin; None for amounts.
@@ -146,7 +147,7 @@ def _row(  # noqa: PLR0917 (see above)
     var = (pilot.var, pilot.var)
     units = canary_units(gap, var, share, lambda n: reach(n, plan.alpha), power=power)
     if units > MOST_UNITS:
-        return Row(rule.name, None, None, None, needs)
+        return Row(rule.name, MOST_UNITS, MOST_UNITS / (per_day * share), None, needs)
     units = max(units, plan.min_units)
     alpha = plan.alpha / len(plan.steps)
     change = detectable(units, var, share, lambda n: reach(n, alpha), power=power)

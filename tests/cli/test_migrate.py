@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from llmvc.app import measuring
 from llmvc.core.migration import Migration
 from tests.support.build import CONFIG, RepoBuilder, environ
 
@@ -31,8 +32,9 @@ PRICES = {
             "litellm_provider": "two",
             "max_input_tokens": 12,
             "max_output_tokens": 4,
-            "deprecation_date": "2027-01-31",
-        }
+            "deprecation_date": "2999-01-31",
+        },
+        "two/gone": {"litellm_provider": "two", "deprecation_date": "2020-01-31"},
     }
 }
 MANIFEST = "prompts/support/bundle.yaml"
@@ -134,7 +136,7 @@ def test_a_window_and_a_limit_beyond_the_models_own_are_decided_on(two, cli):
     planned = cli("migrate", "--model", "two/tiny", "--plan", code=2)
     for said in ("two/tiny has 16 at most by the price table", "two/tiny has 4 at most by"):
         assert said in planned.out
-    assert "its maker retires it on 2027-01-31" in planned.out
+    assert "its maker retires it on 2999-01-31" in planned.out
     decided = ("--set", "context.window=12", "--set", "decoding.max_output_tokens=4")
     told = cli.json("migrate", "--model", "two/tiny", *decided, "--plan")["record"]
     assert (told["context"]["from"]["window"], told["context"]["from"]["fits"]) == (None, None)
@@ -194,6 +196,86 @@ def test_a_migration_that_fails_leaves_the_environment_alone(repo, cli):
     assert "verdict: fail" in done.out
     assert "says fail" in done.out
     assert cli.digest("support@prod") == served
+
+
+def test_a_release_that_cannot_be_is_refused_before_anything_is_paid_for(repo, cli):
+    config = (repo.root / ".llmvc/config.yaml").read_text()
+    repo.write(".llmvc/config.yaml", config.replace("prod: {}", "prod: {source_branch: main}"))
+    repo.save("from main alone")
+    before = repo.state()
+    command = ("migrate", "--model", "fake/fake-2")
+    refused = cli(*command, "--promote", "prod", code=4)
+    assert "prod takes releases from branch main only, and" in refused.err
+    assert "stopped    prod takes releases" in cli(*command, "--promote", "prod", "--plan").out
+    assert repo.state() == before
+    cli(*command)
+    assert "stopped    prod takes" in cli(*command, "--promote", "prod", "--plan").out
+    repo.save("the edit")
+    assert cli.json("promote", "support", "prod")["release"]["kind"] == "migrate"
+
+
+def test_a_suite_that_is_not_in_force_is_told_before_anything_is_paid_for(repo, cli):
+    suite = repo.root / "evals/support/suite.yaml"
+    suite.write_text(suite.read_text().replace("margin: 0.25", "margin: 0.4"))
+    repo.save("a wider margin")
+    before = repo.state()
+    refused = cli("migrate", "--model", "fake/fake-2", "--promote", "prod", code=4)
+    assert "is not the one in force" in refused.err
+    assert repo.state() == before
+
+
+def test_what_was_rolled_back_does_not_come_back_by_a_migration(repo, cli):
+    cli("migrate", "--model", "fake/fake-2", "--promote", "prod")
+    cli("rollback", "prod", "--no-push")
+    cli("checkout", "support@prod")
+    before = repo.state()
+    again = cli("migrate", "--model", "fake/fake-2", "--promote", "prod", code=4)
+    assert "was rolled back from support/prod" in again.err
+    assert repo.state() == before
+
+
+def test_an_environment_that_moves_meanwhile_costs_nobody_the_result(repo, cli, monkeypatch):
+    measure = measuring.evaluate_comparison
+
+    def meanwhile(*given, **more):
+        found = measure(*given, **more)
+        if not more["choices"].dry_run:
+            cli("override", "support@prod~1", "prod", "--reason", "an accident")
+        return found
+
+    repo.prompt("Say it.")
+    cli("ship", "-m", "another", "prod", "--no-push")
+    monkeypatch.setattr(measuring, "evaluate_comparison", meanwhile)
+    done = cli("migrate", "--model", "fake/fake-2", "--promote", "prod", code=3)
+    assert "verdict: pass" in done.out
+    assert "no evidence for support" in done.err
+
+
+def test_a_report_on_a_migration_tells_it_in_each_of_its_forms(two, cli):
+    cli("migrate", "--model", "two/strict-1", *FULL)
+    for form in ("text", "markdown", "html"):
+        told = cli("report", "support@prod", "--format", form, "--no-plot").out
+        assert "strict does not take it" in told
+        assert "two/strict-1" in told
+    read = cli.json("report", "support@prod")
+    assert read["migration"]["report"] == read["digest"]
+    first = cli.json("report", "support@prod~1")
+    assert first["migration"] is None
+
+
+def test_the_tokens_of_a_report_tell_the_cost_of_the_cases_that_it_is_on_alone(repo, cli):
+    command = ("migrate", "--model", "openai/gpt-4o-2024-08-06", "--plan")
+    assert "(estimated: tokens of " in cli(*command).out
+    cases = repo.root / "evals/support/cases.jsonl"
+    cases.write_text(cases.read_text().replace('"c001"', '"another"'))
+    assert "(estimated: request size by " in cli(*command).out
+
+
+def test_a_set_has_no_model_to_migrate(repo, cli):
+    repo.write("prompts/all/bundle.yaml", "llmvc: 1\nkind: set\nname: all\nmembers: {a: support}\n")
+    cli("commit", "all", "-m", "a set")
+    refused = cli("migrate", "all", "--model", "fake/fake-2", code=2)
+    assert "all is a set: its members have models of their own" in refused.err
 
 
 REFUSED = {
@@ -284,6 +366,28 @@ def test_an_alias_without_a_date_is_told(repo, cli, case):
     planned = cli.json("migrate", "--model", "openai/gpt-4o", *decided, "--plan")
     (one,) = (one for one in planned["record"]["findings"] if "alias" in one["says"])
     assert one["level"] == level
+    assert ("name gpt-4o-2024-11-20, or" in one["says"]) == (level == "warning")
+
+
+def test_a_model_that_has_no_name_with_a_date_is_no_warning(repo, cli):
+    command = ("migrate", "--model", "anthropic/claude-opus-5-5", "--drop", "decoding.temperature")
+    planned = cli.json(*command, "--plan")
+    (one,) = (one for one in planned["record"]["findings"] if "no date" in one["says"])
+    assert (one["level"], one["where"]) == ("note", "model.id")
+
+
+def test_a_model_that_was_retired_is_told_so(two, cli):
+    told = cli("migrate", "--model", "two/gone", "--plan").out
+    assert "its maker retired it on 2020-01-31, by the price table" in told
+
+
+def test_a_model_that_thinks_is_told_with_what_it_costs(repo, cli):
+    command = ("migrate", "--model", "openai/gpt-5.5-2026-04-23", "--plan")
+    told = cli(*command, code=2).out
+    assert "gpt-5.5 does not take it while it reasons" in told
+    assert "output tokens that no estimate of cost knows, and that count towards these 8" in told
+    quiet = cli(*command, "--set", "decoding.reasoning.effort=none").out
+    assert "thinks before it answers" not in quiet
 
 
 def test_the_messages_api_needs_a_limit_and_names_what_it_has_no_place_for(repo, cli):
@@ -306,7 +410,7 @@ def test_the_messages_api_needs_a_limit_and_names_what_it_has_no_place_for(repo,
         "decoding.logprobs": ("dropped", "the messages API has no place for it"),
         "decoding.max_output_tokens": ("set", "the messages API needs it"),
         "decoding.seed": ("dropped", "the messages API has no place for it"),
-        "decoding.temperature": ("set", "claude 4.5 takes 1 at most"),
+        "decoding.temperature": ("set", "claude-haiku-4-5 takes 1 at most"),
     }
 
 

@@ -1,11 +1,13 @@
 """The on-call check: each line is one thing that would go wrong on the bad day."""
 
+import os
 import shutil
 
 import pytest
 
-from llmvc.runtime.fleet import Heart
+from llmvc.runtime.heart import Heart
 from tests.cli.test_rollback import override, safe, served  # noqa: F401 (fixtures)
+from tests.serving.build import tips
 from tests.support.build import remote_at
 
 
@@ -20,7 +22,7 @@ def states(cli, word, code=0):
 def test_everything_in_place_is_one_good_line_each(repo, safe, cli, served, tmp_path):  # noqa: F811
     repo.git("remote", "add", "origin", str(remote_at(tmp_path / "remote.git")))
     cli("push")
-    Heart(served).beat({"support/prod": 2})
+    Heart(served).beat(tips(served))
     lines = found(cli)
     assert [item["state"] for item in lines] == ["ok"] * 5
     for word in (
@@ -74,10 +76,19 @@ def test_a_process_that_is_behind_is_a_hint_and_one_that_cannot_be_read_is_bad(
     served,  # noqa: F811
 ):
     override(cli, repo, "bad")
-    Heart(served).beat({"support/prod": 1})
-    assert states(cli, "do not serve release 2") == ["hint"]
+    Heart(served).beat({"support/prod": (1, "an older one")})
+    assert states(cli, "1 of 1 process not known to serve release 2") == ["hint"]
     (served / "fleet" / "x.json").write_text("{")
     assert states(cli, "x.json", code=4) == ["bad"]
+
+
+def test_a_process_that_moved_and_fell_silent_does_not_answer(repo, cli, served):  # noqa: F811
+    override(cli, repo, "bad")
+    Heart(served).beat(tips(served))
+    assert states(cli, "the fleet answers") == ["ok"]
+    (beat,) = (served / "fleet").iterdir()
+    os.utime(beat, (1, 1))
+    assert states(cli, "1 of 1 process fell silent") == ["hint"]
 
 
 @pytest.mark.parametrize(

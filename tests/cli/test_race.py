@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from tests.support.build import environ
+from tests.support.canary import WITH_CANARY, judged
 
 RACERS = 8
 
@@ -15,7 +16,7 @@ RACER = """
 import contextlib, io, json, sys
 from llmvc.cli.main import run
 import llmvc.app.measuring, llmvc.cli.commands.override, llmvc.cli.commands.promote
-import llmvc.files.manifest, llmvc.files.suite, llmvc.store.objects
+import llmvc.files.manifest, llmvc.files.suite, llmvc.store.packs
 print("ready", flush=True)
 for line in sys.stdin:
     told = io.StringIO()
@@ -141,3 +142,46 @@ def test_eight_commits_at_once_are_all_kept(repo, cli, racers):
     said = [told for _, told in ended]
     assert len(made) == sum("nothing changed" not in told for told in said)
     assert cli.json("fsck")["problems"] == []
+
+
+@pytest.mark.race
+def test_of_eight_rollbacks_at_once_nobody_goes_forward_and_who_lost_is_told(repo, cli, racers):
+    for wording in "abcd":
+        repo.prompt(f"Wording {wording}.")
+        cli("commit", "-m", wording)
+        cli("override", "support", "prod", "--reason", "race")
+    before = [item["to"] for item in cli.json("log", "@prod")["releases"]]
+    ended = race(repo, racers, [["rollback", "prod", "--actor", f"R{n}"] for n in range(RACERS)])
+    check_losers(ended)
+    # Who looks after the winner goes further back, and has nothing left to go to at last.
+    assert {code for code, _ in ended} <= {0, 4, 5}, ended
+    made = [item for item in cli.json("log", "@prod")["releases"] if item["kind"] == "rollback"]
+    assert len(made) == [code for code, _ in ended].count(0) >= 1
+    assert [item["to"] for item in reversed(made)] == before[1 : len(made) + 1]
+    assert cli.json("fsck")["problems"] == []
+
+
+@pytest.mark.race
+def test_a_rollback_against_the_promote_of_a_canary_leaves_one_story(ready, cli, racers):
+    good, candidate = cli.digest("support@prod"), cli.digest()
+    ready.write(".llmvc/config.yaml", WITH_CANARY)
+    ready.prompt("Worse.")
+    cli("commit", "-m", "worse")
+    for to in (cli.digest(), good):
+        cli("override", f"support@{to}", "prod", "--reason", "race")
+    cli("canary", "start", f"support@{candidate}", "canary")
+    judged(ready.root)
+    cli("canary", "step")
+    judged(ready.root)
+    commands = [["canary", "promote"], ["rollback", "support", "prod"]]
+    ended = race(ready, racers[:2], commands)
+    assert ended[0][0] in (0, 3, 5), ended
+    assert ended[1][0] in (0, 5), ended
+    assert [code for code, _ in ended].count(0) >= 1
+    served = [item["kind"] for item in cli.json("log", "@prod")["releases"]]
+    closed = cli.json("log", "@canary")["releases"][0]["kind"] == "close"
+    assert ("promote" in served[:-1]) == closed == (ended[0][0] == 0)
+    assert ("rollback" in served) == (ended[1][0] == 0)
+    assert cli.json("fsck")["problems"] == []
+    if not closed:
+        cli("canary", "abort", "--reason", "prod moved")

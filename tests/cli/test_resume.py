@@ -25,7 +25,7 @@ import os, signal, sys
 from llmvc.cli.main import run
 from llmvc.evals.runs import Ledger
 from tests.support.recorded import standing_still
-import llmvc.app.measuring, llmvc.evals.reports, llmvc.files.suite, llmvc.store.objects
+import llmvc.app.measuring, llmvc.evals.reports, llmvc.files.suite, llmvc.store.packs
 
 append = Ledger._append
 lines = 0

@@ -4,11 +4,15 @@ import json
 
 import pytest
 
-from llmvc.runtime.fleet import Heart
+from llmvc.runtime.heart import Heart
 from tests.cli.conftest import worse
+from tests.serving.build import tips
+from tests.store.build import git
 from tests.support.build import remote_at
+from tests.support.canary import WITH_CANARY
 from tests.support.cli import child
 
+PROD = "refs/llmvc/env/support/prod"
 SAFE = """\
 llmvc: 1
 kind: app
@@ -111,14 +115,14 @@ def test_a_lost_race_never_reaches_the_snapshot(repo, cli, served, tmp_path, mon
 def test_waiting_ends_when_the_fleet_has_moved(repo, cli, served, monkeypatch):
     override(cli, repo, "bad")
     heart = Heart(served)
-    heart.beat({"support/prod": 2})
+    heart.beat(tips(served))
     late = cli.json("rollback", "prod", "--wait=0", code=3)
     assert (late["fleet"]["proven"], late["written"]) == (False, True)
     assert [item["state"] for item in late["fleet"]["processes"]] == ["behind"]
-    heart.beat({"support/prod": 3})
+    heart.beat(tips(served))
     assert cli.json("fleet")["proven"]
     override(cli, repo, "worse still")
-    heart.beat({"support/prod": 5})
+    heart.beat({"support/prod": (6, "a later one")})
     done = cli("rollback", "prod", "--wait")
     assert "all 1 process moved, the last at" in done.out
 
@@ -186,3 +190,91 @@ def test_a_rollback_loads_nothing_that_measures_or_reads_files(repo, cli, served
     names = {line.rpartition("|")[2].strip() for line in loaded.splitlines()}
     assert "llmvc.runtime.export" in names
     assert not names & {"scipy", "numpy", "yaml", "jsonschema", "httpx", "fsspec", "http.server"}
+
+
+def test_a_rollback_upon_a_rollback_names_the_colleague_who_was_faster(repo, cli):
+    override(cli, repo, "bad")
+    override(cli, repo, "worse still")
+    assert cli("rollback", "prod", "--actor", "Ada").err == ""
+    again = cli("rollback", "prod", "--actor", "Ben")
+    assert "release 4 by Ada at " in again.err
+    assert "was a rollback, too: this goes back further" in again.err
+
+
+def test_where_nothing_earlier_is_left_the_safe_version_is_named(repo, safe, cli):
+    cli("rollback", "support", "prod")
+    refused = cli("rollback", "support", "prod", code=4)
+    assert "llmvc rollback support prod --to safe" in refused.err
+    cli("rollback", "support", "prod", "--to", "safe")
+    assert "--to safe" not in cli("rollback", "support", "prod", code=4).err
+
+
+def test_a_disk_that_refuses_in_its_own_words_does_not_stop_a_rollback(
+    repo, cli, served, monkeypatch
+):
+    override(cli, repo, "bad")
+
+    def full(*_, **__):
+        raise PermissionError(13, "no")
+
+    monkeypatch.setattr("llmvc.runtime.export.export", full)
+    done = cli("rollback", "prod")
+    assert f"snapshot NOT WRITTEN to {served}: " in done.out
+    assert cli.json("log", "@prod")["releases"][0]["kind"] == "rollback"
+
+
+def test_a_snapshot_place_with_a_password_is_named_without_it(repo, cli):
+    repo.git("config", "llmvc.snapshot", "s3://key:hunter2@bucket/x")
+    done = cli("override", f"support@{worse(repo, cli)[:15]}", "prod", "--reason", "a test")
+    assert "NOT WRITTEN" in done.err
+    assert "hunter2" not in done.err + done.out
+
+
+def test_a_snapshot_in_the_home_of_nobody_is_one_clear_line(repo, cli):
+    repo.git("config", "llmvc.snapshot", "~nobody-here/x")
+    done = cli("override", f"support@{worse(repo, cli)[:15]}", "prod", "--reason", "a test")
+    assert "snapshot NOT WRITTEN: Git's llmvc.snapshot" in done.err
+
+
+def test_a_rollback_that_puts_back_what_somebody_rewound_says_so(repo, cli, tmp_path):
+    remote = remote_at(tmp_path / "remote.git")
+    repo.git("remote", "add", "origin", str(remote))
+    override(cli, repo, "bad")
+    cli("push")
+    git(remote, "update-ref", PROD, f"{PROD}~1")
+    done = cli.json("rollback", "prod")["pushed"]
+    assert done.startswith("pushed to origin; ")
+    assert "had been moved back to" in done
+    assert "find out who did it" in done
+
+
+def test_a_rollback_that_a_hook_of_the_remote_refuses_passes_its_words_on(repo, cli, tmp_path):
+    remote = remote_at(tmp_path / "remote.git")
+    repo.git("remote", "add", "origin", str(remote))
+    override(cli, repo, "bad")
+    hook = remote / "hooks/update"
+    hook.write_text("#!/bin/sh\necho 'blocked: ask Ben' >&2\nexit 1\n")
+    hook.chmod(0o755)
+    done = cli.json("rollback", "prod")
+    assert "NOT PUSHED" in done["pushed"]
+    assert "(hook declined): blocked: ask Ben" in done["pushed"]
+    assert "blocked: ask Ben" in cli("push", code=4).err, "the store is refused, and not for a race"
+
+
+def test_a_broken_ref_of_a_neighbour_stops_no_rollback(repo, cli):
+    override(cli, repo, "bad")
+    (repo.root / ".git" / PROD).with_name("stage").write_text("no commit\n")
+    done = cli("rollback", "support", "prod", "--no-push")
+    assert "release 3, rollback" in done.out
+
+
+def test_a_rollback_under_an_open_canary_says_that_it_is_void(ready, cli):
+    good, candidate = cli.digest("support@prod"), cli.digest()
+    override(cli, ready, "bad")
+    cli("override", f"support@{good}", "prod", "--reason", "a test")
+    ready.write(".llmvc/config.yaml", WITH_CANARY)
+    cli("canary", "start", f"support@{candidate}", "canary")
+    done = cli("rollback", "support", "prod")
+    assert "the canary in support/canary is void by this" in done.err
+    override(cli, ready, "worse still")
+    assert "is void" not in cli("rollback", "support", "prod").err, "it was void before"

@@ -92,7 +92,7 @@ def test_help_and_version_load_no_command_and_nothing_heavy(tmp_path):
         assert not [
             name for name in modules if name.startswith(("llmvc.store", "llmvc.files", "llmvc.app"))
         ]
-        assert not modules & {*HEAVY, "yaml", "dulwich"}
+        assert not modules & {*HEAVY, "yaml"}
 
 
 @pytest.mark.parametrize(
@@ -110,6 +110,5 @@ def test_what_must_be_quick_loads_nothing_heavy(ready, cli, command):
     modules = loaded(*command, cwd=ready.root)
     may = {"jsonschema"} if command[0] == "status" else {"yaml"} if command[0] == "log" else set()
     assert not modules & (set(HEAVY) - may)
-    assert "dulwich" not in modules or command[0] == "rollback"
     if command[0] != "status":
         assert "yaml" not in modules - may

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from llmvc.core import canon
 from llmvc.errors import LlmvcError
+from llmvc.places import Folder
 from llmvc.runtime import Client
 from llmvc.runtime.agent import Agent
-from llmvc.runtime.places import Folder
 from llmvc.runtime.refresh import Refresher
 from llmvc.runtime.server import serve
 from tests.laws.test_runtime_laws import PINS, UNITS, worlds

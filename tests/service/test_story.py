@@ -164,6 +164,21 @@ class Load(threading.Thread):
             self.rounds.append(json.loads(done.stdout))
 
 
+class Conversation:
+    """One that lasts as long as the story; it sends back the pin that it was given."""
+
+    def __init__(self, url: str, name: str) -> None:
+        self.url = url
+        self.ticket: dict[str, str] = {"conversation": name, "text": "Where is my parcel?"}
+
+    def turn(self) -> str:
+        """Returns the digest of the bundle that answered."""
+        response = httpx.post(f"{self.url}/answer", json=self.ticket, timeout=30)
+        told = response.raise_for_status().json()
+        self.ticket["pin"] = told["pin"]
+        return told["digest"]
+
+
 def test_a_release_from_migration_to_rollback_fails_no_request_and_mixes_no_conversation(tmp_path):
     service = Service(tmp_path)
     service.made()
@@ -172,15 +187,21 @@ def test_a_release_from_migration_to_rollback_fails_no_request_and_mixes_no_conv
         load = Load(url)
         load.start()
         logs = str(service.events / "*")
+        early = Conversation(url, "begun before")
+        assert early.turn() == first
         service.llmvc("migrate", "support", "--model", GEMMA, "--env", "prod")
         candidate = service.llmvc("resolve", "support").strip()
-        plan = service.llmvc("canary", "plan", "support", "--traffic", "100000")
+        plan = service.llmvc("canary", "plan", "support", "--traffic", "100000", "--logs", logs)
         assert "5%" in plan
         service.llmvc("canary", "start", "support", "canary")
         _wait(lambda: _ticked(service, logs, candidate), "the canary does not end", 150, every=1)
         _moved(service)
+        late = Conversation(url, "begun after")
+        assert [early.turn(), late.turn()] == [first, candidate]
         before = len(load.rounds)
-        service.llmvc("rollback", "support", "prod", "--reason", "refund tone", "--wait", "20")
+        back = ("rollback", "support", "prod", "--reason", "refund tone", "--wait", "20")
+        assert "release 3: all 3 processes moved" in service.llmvc(*back)
+        assert [early.turn(), late.turn()] == [first, first], "a pin that was revoked holds nobody"
         assert service.llmvc("resolve", "support@prod").strip() == first
         _wait(lambda: len(load.rounds) > before + 1, "the load stands still")
         load.over.set()
@@ -217,4 +238,6 @@ def _told_by_a_clone(service: Service, first: str, candidate: str) -> None:
     assert [one["kind"] for one in prod] == ["rollback", "migrate", "promote"]
     assert [one["kind"] for one in canary] == ["close", "step", "start"]
     assert [one["to"] for one in prod] == [first, candidate, first]
+    assert prod[0]["reason"] == "refund tone"
+    assert all(one["report"] for one in (*prod[1:], *canary)), "nothing moved without evidence"
     assert child("fsck", cwd=clone).code == 0

@@ -69,7 +69,7 @@ def a_set(**members: str) -> tuple[Bundle, dict[str, bytes]]:
     return made, {f"o/{one.digest[3:]}": one.data for one in inner.values()}
 
 
-def python(code: str, *args: object, **more: object) -> subprocess.Popen[str]:
+def python(code: str, *args: object, cwd: Path | None = None) -> subprocess.Popen[str]:
     """Starts Python beside, with pipes; it can import what this process can."""
     return subprocess.Popen(
         [sys.executable, "-c", code, *map(str, args)],
@@ -78,13 +78,13 @@ def python(code: str, *args: object, **more: object) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        **more,  # type: ignore[call-overload]
+        cwd=cwd,
     )
 
 
-def llmvc(*args: object, **more: object) -> subprocess.Popen[str]:
+def llmvc(*args: object, cwd: Path | None = None) -> subprocess.Popen[str]:
     """Starts a command beside, with pipes."""
-    return python("from llmvc.cli.main import main; main()", *args, **more)
+    return python("from llmvc.cli.main import main; main()", *args, cwd=cwd)
 
 
 def until(holds, seconds: float = 20.0):
@@ -98,13 +98,18 @@ def until(holds, seconds: float = 20.0):
 
 
 def seqs(folder: Path) -> dict[str, int]:
-    """Returns what a folder's pointer serves; nothing if it is not there yet."""
+    """Returns the numbers of what a folder's pointer serves; nothing if it is not there yet."""
+    return {name: seq for name, (seq, _) in tips(folder).items()}
+
+
+def tips(folder: Path) -> dict[str, tuple[int, str]]:
+    """Returns what a folder's pointer serves, as heartbeats name it."""
     try:
         body = json.loads((folder / "snapshot.json").read_bytes())
     except FileNotFoundError:
         return {}
     return {
-        f"{name}/{env}": tip["seq"]
+        f"{name}/{env}": (tip["seq"], tip["release"])
         for name, envs in body["environments"].items()
         for env, tip in envs.items()
     }

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from llmvc.places import Folder
 from llmvc.runtime.export import export
-from llmvc.runtime.places import Folder
 from llmvc.store.serving import GitSource
 from tests.store.build import adopt, make, opened
 from tests.support.cli import Cli

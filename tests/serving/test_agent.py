@@ -9,8 +9,8 @@ from datetime import datetime
 import pytest
 
 from llmvc.errors import ConfigError, IntegrityError, StoreError
+from llmvc.places import Folder
 from llmvc.runtime.agent import Agent, Stopped, stop
-from llmvc.runtime.places import Folder
 from llmvc.runtime.sources import Directory
 from llmvc.store import sync
 from llmvc.store.following import Follower, may_push, patient, unpushed
@@ -364,6 +364,7 @@ def test_once_says_how_it_went(world, tmp_path, cli, monkeypatch):
 @pytest.mark.parametrize(
     "options",
     [
+        ("--to", ""),
         ("--every", "0"),
         ("--every", "soon"),
         ("--every", "2h"),
@@ -377,6 +378,10 @@ def test_options_that_make_no_sense_are_refused(origin, tmp_path, cli, monkeypat
     monkeypatch.chdir(origin)
     cli("agent", "--to", str(tmp_path / "served"), *options, code=2)
     assert not (tmp_path / "served").exists()
+
+
+def test_a_place_that_does_not_answer_is_one_line(tmp_path, cli):
+    cli("agent", "--from", "ftp://127.0.0.1:1/x", "--to", str(tmp_path / "served"), code=4)
 
 
 def test_another_snapshot_can_be_followed_without_a_repository(served, tmp_path, cli, monkeypatch):

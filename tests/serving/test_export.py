@@ -4,10 +4,11 @@ import json
 
 import pytest
 
+from llmvc import places
 from llmvc.errors import FormatError, IntegrityError, LlmvcError, StoreError
-from llmvc.runtime import heart, places
+from llmvc.places import Folder, place_at
+from llmvc.runtime import heart
 from llmvc.runtime.export import export
-from llmvc.runtime.places import Folder, place_at
 from tests.serving.build import PROD, digests, load, python, seqs, tree, until
 from tests.store.build import adopt, git, make, opened
 
@@ -74,7 +75,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from llmvc.runtime.export import export
-from llmvc.runtime.places import Folder
+from llmvc.places import Folder
 from llmvc.store.serving import GitSource
 left = int(sys.argv[3])
 replace = Path.replace
@@ -175,7 +176,7 @@ def test_pruning_leaves_what_a_reader_of_the_last_pointer_needs(served, source, 
 
     for module in (snapshot, serving):
         monkeypatch.setattr(module, "WINDOW", 1)
-    heart.Heart(served).beat({"support/prod": 2})
+    heart.Heart(served).beat({})
     old = load(served)
     moves("three")
     export(source, Folder(served), prune=True)
@@ -209,7 +210,7 @@ def test_two_writers_and_a_mover_leave_every_state_whole(origin, source, tmp_pat
 import sys
 from pathlib import Path
 from llmvc.runtime.export import export
-from llmvc.runtime.places import Folder
+from llmvc.places import Folder
 from llmvc.store.serving import GitSource
 source = GitSource(sys.argv[1])
 while not Path(sys.argv[3]).exists():
@@ -240,6 +241,6 @@ def test_a_folder_of_a_fresh_repository_is_an_empty_snapshot(opening, tmp_path):
 def test_over_http_a_snapshot_is_only_read_and_that_is_said(origin, cli, monkeypatch, url):
     monkeypatch.chdir(origin)
     error = cli.json("snapshot", "--to", url, code=4)
-    assert "cannot be written: over HTTP a snapshot is only read" in error["message"]
+    assert "cannot be written: over HTTP files are only read" in error["message"]
     assert "secret" not in str(error)
     assert "pip" not in error["hint"]

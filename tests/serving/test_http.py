@@ -12,18 +12,20 @@ import pytest
 
 from llmvc import runtime
 from llmvc.core import digest
-from llmvc.runtime import door, server
+from llmvc.places import Folder
+from llmvc.runtime import server
 from llmvc.runtime.agent import Agent
-from llmvc.runtime.door import Door
+from llmvc.runtime.answers import Answers
 from llmvc.runtime.export import export
-from llmvc.runtime.fleet import Heart, read
-from llmvc.runtime.places import Folder
+from llmvc.runtime.fleet import read
+from llmvc.runtime.heart import Heart
 from llmvc.runtime.server import serve
-from tests.serving.build import digests, llmvc, load, roll_back, tree, until
-from tests.serving.test_fleet import beat
+from tests.serving.beats import beat
+from tests.serving.build import digests, llmvc, load, roll_back, tips, tree, until
 from tests.store.build import bundle, opened
 
 JSON = {"Content-Type": "application/json"}
+GET = "GET /v1/resolve?bundle=support HTTP/1.1\r\nHost: localhost\r\n"
 POST = "POST /v1/render HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 
 
@@ -124,7 +126,7 @@ def test_a_rollback_reaches_resolve(url, agent, origin):
 
 def test_heartbeats_are_collected(url, served, origin, cli, monkeypatch):
     one = Heart(url)
-    one.beat({"support/prod": 2})
+    one.beat(tips(served))
     assert one.trouble == ""
     assert read([url])[0] == read([str(served)])[0]
     monkeypatch.chdir(origin)
@@ -133,21 +135,9 @@ def test_heartbeats_are_collected(url, served, origin, cli, monkeypatch):
     assert (one.trouble, read([url])) == ("", ((), ()))
 
 
-def test_a_heartbeat_that_cannot_be_read_is_passed_on_as_such(url, served):
-    Folder(served / "fleet").write("x.json", b"{")
-    found, unread = read([url])
-    assert (found, len(unread)) == ((), 1)
-
-
-def test_only_so_many_processes_are_known(url, served, monkeypatch):
-    monkeypatch.setattr(door, "MOST_HEARTBEATS", 1)
-    for process, status in (("one-1-1", 200), ("two-1-1", 503), ("one-1-1", 200)):
-        body = beat(process).to_bytes()
-        assert ask(url, "/v1/heartbeat", method="POST", body=body)[0] == status
-
-
 def test_health_tells_of_trouble(url, agent, tmp_path):
-    assert told(url, "/healthz")[1]["ok"] is True
+    status, found = told(url, "/healthz")
+    assert (status, found["ok"], found["problem"], found["older"]) == (200, True, None, 0)
     agent.place = Folder(tmp_path / "file")
     (tmp_path / "file").write_text("x")
     agent.look()
@@ -235,7 +225,7 @@ def test_two_faults_have_two_messages(url):
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_a_bug_is_an_answer_too(url, monkeypatch, method):
-    monkeypatch.setattr(Door, "_resolve", lambda *_: 1 / 0)
+    monkeypatch.setattr(Answers, "_resolve", lambda *_: 1 / 0)
     path = "/v1/resolve?bundle=support" if method == "GET" else "/v1/render"
     status, found = told(url, path, method=method, body=b"{}" if method == "POST" else None)
     assert (status, found["error"]["code"]) == (500, "bug")
@@ -309,6 +299,9 @@ def test_a_heartbeat_cannot_be_named_out_of_its_folder(url, served, method, name
         ("GET /snapshot.json HTTP/1.1\r\nHost: evil.example\r\n\r\n", 403),
         ("GET /snapshot.json HTTP/1.1\r\nHost: evil.example:8900\r\n\r\n", 403),
         ("GET /snapshot.json HTTP/1.1\r\n\r\n", 403),
+        (GET + "Origin: http://evil.example\r\n\r\n", 403),
+        (GET + "Origin: null\r\n\r\n", 403),
+        (POST + "Origin: http://localhost\r\nContent-Length: 2\r\n\r\n{}", 403),
         ("GET /snapshot.json HTTP/1.1\r\nHost: [::1\r\n\r\n", 403),
         ("POST /v1/render HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}", 415),
         (POST + "\r\n", 411),
@@ -326,6 +319,19 @@ def test_what_a_page_could_send_and_what_is_no_request_is_refused(url, request_,
     assert f" {status} " in found.split("\r\n")[0] or found.startswith("{")
     assert '"error"' in found
     assert ask(url, "/healthz")[0] == 200
+
+
+def test_a_body_that_nobody_reads_is_not_taken_for_the_next_request(url):
+    again = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    found = raw(url, f"{GET}Content-Length: {len(again)}\r\n\r\n{again}")
+    assert found.count("HTTP/1.1 ") == 1
+    assert "\r\nConnection: close\r\n" in found
+
+
+@pytest.mark.parametrize("times", [2, 12])
+def test_who_sends_too_much_is_told_so(url, times):
+    status, found = told(url, "/v1/render", method="POST", body=b" " * server.MOST_BODY * times)
+    assert (status, "more than" in found["error"]["message"]) == (413, True)
 
 
 def test_more_connections_than_allowed_are_closed(agent, monkeypatch):
@@ -373,8 +379,8 @@ def test_an_address_that_is_taken_is_an_error(url, cli, tmp_path, served):
     assert f"cannot serve at {at}" in done.err
 
 
-def test_what_the_door_does_not_know_it_says():
-    found = Door(None).answer("GET", "/nowhere")
+def test_a_path_that_is_not_known_is_refused_without_a_folder():
+    found = Answers(None).to("GET", "/nowhere")
     assert (found.status, json.loads(found.body)["error"]["code"]) == (404, "not-found")
 
 

@@ -13,7 +13,7 @@ from llmvc.stats.live import MOST_UNITS, canary_units, detectable, one_look, pai
 from llmvc.stats.mixture import factor
 from llmvc.stats.unpaired import Mean, Quantile, Share, difference, ratio
 from llmvc.traces.analyze import GROWTH
-from tests.stats.simulations import live
+from tests.stats.simulations import family, live
 from tests.stats.simulations.rates import at_least, at_most
 
 both = pytest.mark.parametrize(
@@ -119,6 +119,17 @@ def test_amounts_that_are_all_the_same_still_have_an_interval():
     assert found.low < 1 < found.high
 
 
+def test_room_above_is_left_for_an_arm_s_own_heavy_tail_alone():
+    even = Mean([1.0, 2.0] * 20, [1.0] * 40)
+    heavy = Mean([1.0] * 37 + [3.0] * 3, [1.0] * 40)
+    low, high = even.bounds(2)
+    assert high / even.point == pytest.approx(even.point / low)
+    wider_low, wider_high = even.steadied(heavy).bounds(2)
+    assert wider_high / even.point == pytest.approx(even.point / wider_low)
+    low, high = heavy.bounds(2)
+    assert high / heavy.point > 1.03 * heavy.point / low
+
+
 def test_an_infinite_distance_is_no_bound():
     arm = Share([1.0] * 20 + [0.0] * 80, [1.0] * 100)
     found = difference(arm, arm, inf, 2)
@@ -181,6 +192,14 @@ def test_harm_at_the_margin_seldom_passes_and_twice_that_is_stopped(test, replic
     edge = live.rates(replace(cell, change=0.01), replications, 13)
     assert edge["any pass"] <= at_most(0.06, replications)
     assert live.rates(replace(cell, change=0.02), replications, 14)["fail"] >= 0.9
+
+
+@both
+@pytest.mark.parametrize("test", ["always-valid", "spending"])
+def test_three_guardrails_that_belong_together_stop_as_rarely_as_one(test, replications):
+    few = {"looks": 5, "first": 1000} if test == "spending" else {}
+    of = family.Family(family.NOTHING, test=test, **few)
+    assert family.rates(of, replications, 16)["false fail"] <= at_most(0.05, replications)
 
 
 def test_looking_24_times_at_five_percent_would_be_wrong_far_more_often():

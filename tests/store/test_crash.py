@@ -227,7 +227,7 @@ from tests.store.build import ADA, NOW, files, release
 place, name, rounds = sys.argv[1], sys.argv[2], int(sys.argv[3])
 with Repository.open(Path(place)) as repo:
     chain = repo.chain("support", "prod")
-    import llmvc.store.objects
+    import llmvc.store.packs
     print("ready", flush=True)
     for number in range(rounds):
         sys.stdin.readline()

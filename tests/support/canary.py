@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from llmvc.core.analysis import Analysis, Arm, Check, Judged
+from llmvc.core.analysis import Analysis, ArmTotals, Check, Judged, Outcome, Result
 from llmvc.core.canary import Guardrail
 from llmvc.core.digest import of_value
 from llmvc.core.release import Release
@@ -27,7 +28,7 @@ WITH_CANARY = CONFIG.replace("  prod: {}\n", "  prod: {}\n" + PLAN)
 MADE = "2026-11-20T13:00:00Z"
 
 
-def analysis(release: Release, verdict: str = "pass", *, look: int = 1, **more: object) -> Analysis:
+def analysis(release: Release, verdict: Result = "pass", *, look: int = 1, **more: Any) -> Analysis:
     """Returns an analysis of a canary's release that says what is wanted."""
     assert release.canary is not None
     served = of_value("served")
@@ -41,13 +42,13 @@ def analysis(release: Release, verdict: str = "pass", *, look: int = 1, **more: 
         rollout=release.canary.salt,
         look=look,
         arms={
-            "baseline": Arm(served, 1900, 4000, 9, 0.1),
-            "canary": Arm(release.to, 100, 200, 1, 0.01),
+            "baseline": ArmTotals(served, 1900, 4000, 9, 0.1),
+            "canary": ArmTotals(release.to, 100, 200, 1, 0.01),
         },
         guardrails=tuple(_judged(rule, verdict) for rule in release.canary.guardrails),
         checks={"ratio": Check(0.5, 0.001, broken=False, says="as planned")},
         invalid=("mixed versions",) if verdict == "invalid" else (),
-        verdict=verdict,  # type: ignore[arg-type] (one of the four)
+        verdict=verdict,
         reason=f"it says {verdict}",
         settle="wait for more units" if verdict == "inconclusive" else None,
         logs=of_value([verdict, look]),
@@ -57,19 +58,19 @@ def analysis(release: Release, verdict: str = "pass", *, look: int = 1, **more: 
         actor="Ada <ada@example.org>",
         tool="llmvc test",
     )
-    return replace(made, **more)  # type: ignore[arg-type] (fields of an analysis)
+    return replace(made, **more)
 
 
-def _judged(rule: Guardrail, verdict: str) -> Judged:
+def _judged(rule: Guardrail, verdict: Result) -> Judged:
     """Returns what a guardrail says where an analysis says `verdict`."""
     bound = rule.margin or rule.limit or 0.0
     high = bound * (0.9 if verdict == "pass" else 2)
-    said = verdict if verdict in ("pass", "fail") else "inconclusive"
+    said: Outcome = "inconclusive" if verdict == "invalid" else verdict
     told = (0.02, 0.02, bound * 0.5, bound * 0.1, high, rule.margin, rule.limit)
-    return Judged(rule.name, rule.metric, *told, said, f"it says {said}", None)  # type: ignore[arg-type] (one of three)
+    return Judged(rule.name, rule.metric, *told, said, f"it says {said}", None)
 
 
-def judged(root: Path, verdict: str = "pass", *, look: int = 1, **more: object) -> Analysis:
+def judged(root: Path, verdict: Result = "pass", *, look: int = 1, **more: Any) -> Analysis:
     """Stores an analysis of the newest release of the canary in a repository, and returns it."""
     with Repository.open(root) as repo:
         tip = repo.chain("support", "canary").tip()

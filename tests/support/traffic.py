@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from llmvc.core.assign import bucket
+from llmvc.core.bucket import bucket
 from llmvc.core.canary import Canary, Guardrail, Plan
 from llmvc.core.digest import Digest
 from llmvc.core.release import Release

@@ -12,17 +12,15 @@ from llmvc.app import releasing, revisions
 from llmvc.app.appending import Moved, Place, append
 from llmvc.app.canary import scene as scenes
 from llmvc.app.canary.scene import Scene
-from llmvc.app.canary.sending import PLAIN, How, push
+from llmvc.app.canary.sending import LOOK, PLAIN, How, push
 from llmvc.app.releasing import NONE, Exceptions
 from llmvc.app.revisions import Resolved
 from llmvc.app.workspace import Workspace
-from llmvc.core import digest
 from llmvc.core.analysis import Analysis
-from llmvc.core.canary import Canary
 from llmvc.core.release import Move, Release
-from llmvc.errors import NotFoundError, RefMoved
+from llmvc.errors import FormatError, NotFoundError, RefMoved
 from llmvc.gate import canary as gate
-from llmvc.store.chain import REPORT, Tip
+from llmvc.store.chain import REPORT
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +46,25 @@ def step(ws: Workspace, scene: Scene, *, analysis: str | None = None, how: How =
         ConfigError: no canary is open, or the plan has no further step.
     """
     gate.check(scene.state, "step")
-    found = _passing(ws, scene, analysis)
+    found = scenes.passing(ws, scene, _named(ws, analysis))
     return push(ws, _move(ws, scene, "step", how, analysis=found), how)
 
 
 def pause(
     ws: Workspace, scene: Scene, *, analysis: Analysis | None = None, how: How = PLAIN
 ) -> Moved:
-    """Keeps a canary at its share until a person steps; nothing is written if it is paused.
+    """Keeps a canary at its share until a person steps, and begins a new count.
+
+    Nothing is written if it is paused, unless its count ended without an answer: what was broken is
+    mended, and events count from the new release on.
 
     Raises:
         ConfigError: no canary is open.
     """
     gate.check(scene.state, "pause")
     tip, _ = scene.open()
-    if tip.release.kind == "pause":
+    known = scenes.analyses(ws, tip.release)
+    if tip.release.kind == "pause" and not gate.spent(tip.release, known):
         return Moved(tip.release, written=False)
     return push(ws, _move(ws, scene, "pause", how, analysis=analysis), how)
 
@@ -131,16 +133,20 @@ def promote(
         again = push(ws, Moved(scene.served, written=True), how)
         served = replace(again, written=False)
     else:
-        passed = _passing(ws, scene, analysis)
-        moved = releasing.promote(
-            ws,
-            f"{scene.bundle}@{tip.release.to}",
-            scene.of,
-            suite=suite,
-            exceptions=exceptions,
-            dry_run=how.dry_run,
-            place=scene.beside,
-        )
+        passed = scenes.passing(ws, scene, _named(ws, analysis))
+        try:
+            moved = releasing.promote(
+                ws,
+                f"{scene.bundle}@{tip.release.to}",
+                scene.of,
+                suite=suite,
+                exceptions=exceptions,
+                dry_run=how.dry_run,
+                place=scene.beside,
+            )
+        except RefMoved as err:
+            err.hint = LOOK
+            raise
         served = push(ws, moved, how)
     try:
         closed = _move(ws, scene, "close", how, analysis=passed)
@@ -161,9 +167,7 @@ def _move(
 ) -> Moved:
     """Appends a move after the start, with the policy and suite that are in force."""
     tip, canary = scene.open()
-    goal, place = (
-        (_baseline(scene, canary), scene.beside) if kind == "abort" else (tip, scene.place)
-    )
+    goal, place = (scene.baseline(), scene.beside) if kind == "abort" else (tip, scene.place)
     bundle = revisions.released_bundle(place.chain, goal)
     needed = place.chain.parts(goal)
     left = scene.place.chain.parts(tip)
@@ -187,35 +191,14 @@ def _move(
     return append(ws, scene.place, move, found, policy=policy, blobs=blobs, dry_run=how.dry_run)
 
 
-def _passing(ws: Workspace, scene: Scene, named: str | None) -> Analysis:
-    """Returns the analysis that a step or a promote rests on."""
-    tip, _ = scene.open()
-    known = scenes.analyses(ws, tip.release)
-    wanted = _named(ws, named) if named is not None else None
-    return gate.passing(tip.release, known, wanted=wanted)
-
-
-def _named(ws: Workspace, named: str) -> Analysis:
+def _named(ws: Workspace, named: str | None) -> Analysis | None:
+    """Returns the analysis with a digest, or its start; None for none."""
+    if named is None:
+        return None
     data = ws.repo.versions.read(revisions.find_digest(ws, named))
     if data is None:
         raise NotFoundError(f"{named} is not in this clone", hint="run llmvc fetch")
-    return Analysis.from_bytes(data)
-
-
-def _baseline(scene: Scene, canary: Canary) -> Tip:
-    """Returns the release that a canary is measured against, out of the other chain.
-
-    Raises:
-        NotFoundError: this clone does not have it.
-    """
-    tips = scene.beside.chain.tips()
-    # A release's digest is what the next one names as previous.
-    for at, tip in enumerate(tips):
-        follower = tips[at + 1].release.previous if at + 1 < len(tips) else tip.release.digest
-        if follower == canary.baseline:
-            return tip
-    raise NotFoundError(
-        f"release {digest.short(canary.baseline)} of {scene.bundle}/{scene.of} is not in this "
-        "clone",
-        hint="run llmvc fetch",
-    )
+    try:
+        return Analysis.from_bytes(data)
+    except FormatError as err:
+        raise FormatError(f"{named} is no analysis", hint="llmvc canary status names one") from err

@@ -11,10 +11,12 @@ from typing import Final
 from llmvc.app.appending import Place
 from llmvc.app.workspace import Workspace
 from llmvc.core import canary as canaries
+from llmvc.core import digest
 from llmvc.core.analysis import Analysis, mistake
 from llmvc.core.names import Revision
 from llmvc.core.release import Release
 from llmvc.errors import FormatError, NotFoundError, UsageError
+from llmvc.gate import canary as gate
 from llmvc.gate.canary import State
 from llmvc.store.chain import Tip
 
@@ -74,6 +76,23 @@ class Scene:
             )
         return self.place.tip, self.state.canary
 
+    def baseline(self) -> Tip:
+        """Returns the release that the open canary is measured against.
+
+        Raises:
+            NotFoundError: no canary is open, or this clone does not have that release.
+        """
+        wanted, tip = self.open()[1].baseline, self.beside.tip
+        if tip is not None and tip.release.digest == wanted:
+            return tip
+        for tip in self.beside.chain.tips():
+            if tip.release.digest == wanted:
+                return tip
+        raise NotFoundError(
+            f"release {digest.short(wanted)} of {self.bundle}/{self.of} is not in this clone",
+            hint="run llmvc fetch",
+        )
+
 
 def look(ws: Workspace, bundle: str, env: str, *, of: str | None = None) -> Scene:
     """Reads where a canary stands.
@@ -104,23 +123,33 @@ def look(ws: Workspace, bundle: str, env: str, *, of: str | None = None) -> Scen
     return Scene(place, served, state)
 
 
-def find(ws: Workspace, name: str | None) -> Scene:
-    """Returns the canary that `[BUNDLE][@ENV]` names; the only one if ENV is left out.
+def named(name: str | None) -> tuple[str | None, str | None]:
+    """Reads `[BUNDLE][@ENV]`; None for what was left out.
 
     Raises:
-        UsageError: the name is a version, or several environments hold canaries.
-        NotFoundError: none does.
+        UsageError: it names a version.
     """
     revision = Revision.parse(name or "")
     if revision.kind not in ("worktree", "env") or revision.back or revision.at:
         raise UsageError(
             f"{name} is no environment", hint="write support@canary, support, or nothing"
         )
-    if revision.kind == "env":
-        return look(ws, ws.released_bundle(revision.bundle), revision.env)
+    return revision.bundle, revision.env or None
+
+
+def find(ws: Workspace, name: str | None) -> Scene:
+    """Returns the canary that `[BUNDLE][@ENV]` names; what is left out, the only one tells.
+
+    Raises:
+        UsageError: the name is a version, or several canaries fit.
+        NotFoundError: none does.
+    """
+    wanted, place = named(name)
+    if wanted is not None and place is not None:
+        return look(ws, wanted, place)
     found: dict[tuple[str, str], Release] = {}
-    for bundle, env in ws.repo.environments(revision.bundle):
-        tip = ws.repo.chain(bundle, env).tip()
+    for bundle, env in ws.repo.environments(wanted):
+        tip = ws.repo.chain(bundle, env).tip() if place in (None, env) else None
         if tip is not None and tip.release.kind in canaries.KINDS:
             found[bundle, env] = tip.release
     opened = [where for where, release in found.items() if release.canary is not None]
@@ -148,6 +177,24 @@ def analyses(ws: Workspace, release: Release) -> tuple[Analysis, ...]:
                 found.append(Analysis.from_bytes(data))
     sound = (item for item in found if mistake(item, release) is None)
     return tuple(sorted(sound, key=lambda item: (item.look, item.made, item.digest)))
+
+
+def passing(ws: Workspace, scene: Scene, wanted: Analysis | None = None) -> Analysis:
+    """Returns the analysis that a step or a promote rests on: one named, or the newest.
+
+    Raises:
+        GateBlocked: one says fail, of this release or before a pause at the same share.
+        Inconclusive: none says pass.
+    """
+    tip, _ = scene.open()
+    before: list[Analysis] = []
+    if tip.release.kind == "pause":
+        for release in reversed(scene.place.chain.releases()[:-1]):
+            before += analyses(ws, release)
+            if release.kind != "pause":
+                break
+    known = analyses(ws, tip.release)
+    return gate.passing(tip.release, known, before=before, wanted=wanted)
 
 
 def _beside(place: Place) -> str:

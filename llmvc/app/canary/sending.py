@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Final
 
 from llmvc.app.appending import Moved
 from llmvc.app.workspace import Workspace
@@ -24,7 +25,8 @@ class How:
     dry_run: bool = False
 
 
-PLAIN = How()
+PLAIN: Final = How()
+LOOK: Final = "look at what became of it: llmvc canary status"
 
 
 def push(
@@ -61,6 +63,6 @@ def _pushed(ws: Workspace, moved: Moved, once_more: Callable[[], Release | None]
     try:
         outcome, final = push_release(ws, item.bundle, item.env, once_more)
     except RefMoved as err:
-        err.hint = "look at what became of it: llmvc canary status"
+        err.hint = LOOK
         raise
     return replace(moved, pushed=outcome, release=final or item)

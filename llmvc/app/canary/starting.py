@@ -13,13 +13,13 @@ from llmvc.app.workspace import Workspace
 from llmvc.core.canary import Canary, salt_of
 from llmvc.core.digest import Digest
 from llmvc.core.policy import Policy
-from llmvc.core.release import Move
+from llmvc.core.release import Move, told
 from llmvc.errors import ConfigError, UsageError
 from llmvc.gate import canary as gate
 
 
-def environment(ws: Workspace, env: str | None, of: str | None) -> str:
-    """Returns the environment that a canary is to be started in.
+def environment(ws: Workspace, env: str | None, of: str | None = None) -> str:
+    """Returns the environment that the configuration lets hold canaries.
 
     Args:
         ws: the workspace.
@@ -126,7 +126,7 @@ def _check_candidate(scene: Scene, candidate: Resolved, exceptions: Exceptions) 
     served = scene.served
     if candidate.bundle.digest == served.to:
         raise ConfigError(
-            f"{candidate.label} is what {scene.of} serves already: {gate.told(served)}",
+            f"{candidate.label} is what {scene.of} serves already: {told(served)}",
             hint="a canary needs another version",
         )
     command = f"llmvc canary start {candidate.label} {scene.env}"
@@ -155,6 +155,5 @@ def _opened(ws: Workspace, scene: Scene, candidate: Digest, time: str) -> Canary
         unit=wanted.unit,
         plan=wanted.plan,
         guardrails=wanted.guardrails,
-        max_usd_per_unit=wanted.max_usd_per_unit,
-        max_usd_per_day=wanted.max_usd_per_day,
+        budget=wanted.budget,
     )

@@ -16,7 +16,6 @@ from llmvc.app.canary.scene import Scene
 from llmvc.app.canary.sending import How
 from llmvc.app.workspace import Workspace
 from llmvc.core.analysis import Analysis
-from llmvc.errors import RefMoved
 from llmvc.gate import canary as gate
 
 
@@ -72,11 +71,6 @@ def run(
     if state.void is not None:
         return Ticked("void", state.void)
     found = analyze()
-    if found.release != state.tip.digest:
-        raise RefMoved(
-            f"{scene.bundle}/{scene.env} was moved while it was analysed",
-            hint="run it again: llmvc canary run",
-        )
     # Two ticks at once may have stored the same look, each under its own name.
     looks = {item.look for item in scenes.analyses(ws, state.tip) if item.verdict != "invalid"}
     decided = gate.answer(state, found, taken=len(looks), promote=promote)

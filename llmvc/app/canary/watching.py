@@ -8,7 +8,7 @@ from llmvc.app.canary.scene import Scene
 from llmvc.app.workspace import Workspace
 from llmvc.core import digest
 from llmvc.core.analysis import Analysis
-from llmvc.core.assign import bucket
+from llmvc.core.bucket import bucket
 from llmvc.core.digest import Digest
 from llmvc.core.plural import count
 from llmvc.core.release import Release
@@ -47,8 +47,9 @@ class Explained:
         unit: its id.
         release: the canary's release that decided.
         bucket: where the unit falls, in [0, 1,000,000); None if the release ended the canary.
-        arm: what the unit got, as long as readers followed that release.
-        digest: the version that the arm serves; None if the release beside it is not known here.
+        arm: what the unit got, until the environment beside it moved on, if it did.
+        digest: the version that the arm serves, which is what the environment beside it serves now
+            if the newest release ended the canary; None if the release beside it is not known here.
         beside: the release that the canary was measured against; None if it is not known here, or
             if the release ended the canary.
         left: the release by which the environment beside it moved on, after which readers served
@@ -82,7 +83,7 @@ def status(ws: Workspace, scene: Scene) -> Status:
         None if state.promoted else state.void,
         found[-1] if found else None,
         canary.plan.after(canary.share_ppm) if canary else None,
-        _next(scene, found),
+        _next(ws, scene),
     )
 
 
@@ -112,13 +113,13 @@ def explain(ws: Workspace, scene: Scene, unit: str, *, at: int | None = None) ->
     release = chain[wanted - 1]
     canary = release.canary
     if canary is None:
-        return Explained(unit, release, None, "baseline", release.to, None, None)
+        last = scene.state.served if wanted == len(chain) else None
+        return Explained(unit, release, None, "baseline", (last or release).to, None, None)
     beside, left = _beside(ws, release, until=chain[wanted] if wanted < len(chain) else None)
     place = bucket(canary.salt, unit)
-    if place < canary.share_ppm:
-        return Explained(unit, release, place, "canary", release.to, beside, left)
-    served = beside.to if beside else None
-    return Explained(unit, release, place, "baseline", served, beside, left)
+    inside = place < canary.share_ppm
+    to = release.to if inside else beside.to if beside else None
+    return Explained(unit, release, place, "canary" if inside else "baseline", to, beside, left)
 
 
 def _beside(
@@ -140,7 +141,7 @@ def _beside(
     return found, after
 
 
-def _next(scene: Scene, found: tuple[Analysis, ...]) -> str:
+def _next(ws: Workspace, scene: Scene) -> str:
     """Says what may be done now."""
     state = scene.state
     if state.tip is None or state.canary is None:
@@ -150,7 +151,7 @@ def _next(scene: Scene, found: tuple[Analysis, ...]) -> str:
     onward = "step" if state.canary.plan.after(state.canary.share_ppm) is not None else "promote"
     try:
         gate.check(state, "step" if onward == "step" else "promote")
-        passed = gate.passing(state.tip, found)
+        passed = scenes.passing(ws, scene)
     except LlmvcError as err:
         return err.hint or str(err)
     return f"llmvc canary {onward}, on analysis {digest.short(passed.digest)}"

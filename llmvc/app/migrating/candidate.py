@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from llmvc.app.workspace import Workspace
 from llmvc.core import canon
 from llmvc.core.bundle import Bundle
-from llmvc.core.dialects.shared import mapped
+from llmvc.core.canon import mapped
 from llmvc.core.migration import Parameter
 from llmvc.errors import FormatError, UsageError
 from llmvc.evals.models import Broken, member
@@ -39,12 +39,14 @@ class Asked:
         model: the target, PROVIDER/ID.
         env: the environment to compare with; None for the default one.
         changes: dotted name of a parameter -> its new value; None drops it.
+        release: whether that environment is to serve it if it passes.
     """
 
     bundle: str | None
     model: str
     env: str | None = None
     changes: Mapping[str, canon.Json] = field(default_factory=dict[str, canon.Json])
+    release: bool = False
 
     @property
     def target(self) -> tuple[str, str]:

@@ -85,6 +85,7 @@ def cost(
     made: Mapping[str, tuple[int, int]],
     served: Report | None,
     prices: Prices,
+    dated: str,
 ) -> Cost:
     """Returns about what both bundles cost, for the same tokens.
 
@@ -93,6 +94,7 @@ def cost(
         made: sizes of the requests, see `sizes`.
         served: the report on what is served, which knows how many tokens it really takes.
         prices: the table.
+        dated: when the price of the second was known.
     """
     used = _used(served) if served is not None else None
     told = "request size by " + estimator(sides[1][0])
@@ -110,7 +112,7 @@ def cost(
         usd = given * price.input + written * price.output
         amounts.append(Amount(usd, usd * len(made)))
     before, after = amounts
-    return Cost(before, after, ESTIMATED, told, prices.digest, prices.date)
+    return Cost(before, after, ESTIMATED, told, prices.digest, dated)
 
 
 def measured(planned: Cost, report: Report) -> Cost:

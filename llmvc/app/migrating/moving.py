@@ -17,7 +17,7 @@ from llmvc.app.migrating.planning import Planned
 from llmvc.app.releasing import Exceptions
 from llmvc.app.versioning import Committed
 from llmvc.app.workspace import Workspace
-from llmvc.core.dialects.shared import mapped
+from llmvc.core.canon import mapped
 from llmvc.core.digest import short
 from llmvc.core.migration import Finding, Judge, Migration, Parameter
 from llmvc.core.report import Report
@@ -33,12 +33,14 @@ class Migrated:
         measured: the report and its verdict.
         record: what is stored of it; None where no report was made.
         moved: None where no environment moved.
+        stopped: why it did not move after a pass, such as that it moved meanwhile; None if it did.
     """
 
     committed: Committed
     measured: Measured
     record: Migration | None
     moved: Moved | None
+    stopped: LlmvcError | None = None
 
 
 def check(planned: Planned) -> None:
@@ -81,7 +83,6 @@ def migrate(
     planned: Planned,
     *,
     message: str | None,
-    promote_to: str | None,
     reason: str | None,
     choices: Choices,
     on_estimate: OnEstimate,
@@ -96,7 +97,6 @@ def migrate(
         asked: what a person wants.
         planned: the plan of just that, with something to do.
         message: of the version.
-        promote_to: the environment that moves if the verdict is a pass; None for none.
         reason: stands in its release.
         choices: what the person chose of the measurement.
         on_estimate: told what is about to be called.
@@ -105,6 +105,7 @@ def migrate(
     Raises:
         UsageError: a parameter is not decided on; no file changed.
         LlmvcError: the measurement cannot be prepared, and no file changed; or it stopped.
+            Of the promotion it is told as `stopped`.
     """
     check(planned)
     comparison, draft = planned.comparison, planned.record
@@ -127,12 +128,22 @@ def migrate(
     record = None
     if report is not None and verdict is not None:
         record = _kept(ws, draft, report, verdict.verdict)
-    moved = None
-    if promote_to is not None and measured.outcome == "pass":
-        moved = releasing.promote(
-            ws, draft.bundle, promote_to, suite=choices.suite, exceptions=Exceptions(reason=reason)
-        )
-    return Migrated(committed, measured, record, moved)
+    done = Migrated(committed, measured, record, None)
+    if not asked.release or measured.outcome != "pass":
+        return done
+    return _promoted(ws, draft, done, suite=choices.suite, reason=reason)
+
+
+def _promoted(
+    ws: Workspace, draft: Migration, done: Migrated, *, suite: str | None, reason: str | None
+) -> Migrated:
+    """Promotes what passed."""
+    allowed = Exceptions(reason=reason)
+    try:
+        moved = releasing.promote(ws, draft.bundle, draft.env, suite=suite, exceptions=allowed)
+    except LlmvcError as err:  # what was measured and paid for is told first
+        return replace(done, stopped=err)
+    return replace(done, moved=moved)
 
 
 def _committed(ws: Workspace, planned: Planned, message: str) -> Committed:

@@ -26,6 +26,7 @@ def noticed(
     *,
     broken: tuple[Broken, ...],
     retires: canon.Json,
+    dated: tuple[str, ...] | None,
     sliced: bool,
 ) -> tuple[Finding, ...]:
     """Returns the findings, refused ones first.
@@ -36,16 +37,18 @@ def noticed(
         targets: what answers for both.
         broken: what the target does not take of the candidate.
         retires: the date of the model's end in the price table, if it has one.
+        dated: names of the model with a date; None if the price table does not list it.
         sliced: whether the suite looks at any slice of its cases.
     """
     (old, written, new), (before, after) = bundles, targets
     found = [
         *_refused(broken),
         *after.shapes(new.body),
-        *_model(new, after, retires),
+        *_alias(new, after, dated),
+        *_model(record, new, retires),
         *_beside(record, old, written, new),
         *_more(before, after),
-        *_thinking(new, before, after),
+        *_thinking((old, before), (new, after)),
         *_room(record),
         *_judges(record),
         *_suite(record, sliced=sliced),
@@ -61,15 +64,29 @@ def _refused(broken: tuple[Broken, ...]) -> Iterator[Finding]:
             yield Finding(part, "refused", one.name, one.why)
 
 
-def _model(new: Bundle, target: Target, retires: canon.Json) -> Iterator[Finding]:
-    if target.dialect is not None and not target.self_hosted and not _DATED.search(target.names[0]):
-        says = f"{target.names[0]} is an alias without a date: what answers may change unseen"
-        pinned = member(new.body, "model.alias_policy") != "floating"
-        hint = "; name a dated model, or say --set model.alias_policy=floating" if pinned else ""
-        yield Finding("model", "warning" if pinned else "note", "model.id", says + hint)
-    ends = str(retires) if retires else target.family.retires if target.family else ""
-    if ends:
-        yield Finding("model", "warning", "model.id", f"its maker retires it on {ends}")
+def _alias(new: Bundle, target: Target, dated: tuple[str, ...] | None) -> Iterator[Finding]:
+    """Says that a name without a date may come to mean another model."""
+    name = target.names[0]
+    if target.dialect is None or target.self_hosted or _DATED.search(name):
+        return
+    pinned = member(new.body, "model.alias_policy") != "floating"
+    says = f"{name} is an alias without a date: what answers may change unseen"
+    if dated == ():
+        says = f"{name} has no date, and the price table knows no name of it that has one"
+        yield Finding("model", "note", "model.id", says)
+    elif pinned:
+        better = dated[-1] if dated else "one with a date"
+        says += f"; name {better}, or say --set model.alias_policy=floating"
+        yield Finding("model", "warning", "model.id", says)
+    else:
+        yield Finding("model", "note", "model.id", says)
+
+
+def _model(record: Migration, new: Bundle, retires: canon.Json) -> Iterator[Finding]:
+    if retires:
+        when = "retired" if str(retires) <= record.made[:10] else "retires"
+        says = f"its maker {when} it on {retires}, by the price table"
+        yield Finding("model", "warning", "model.id", says)
     if member(new.body, "model.fallback"):
         yield Finding("model", "note", "model.fallback", "it stays as it is, and is not checked")
 
@@ -94,22 +111,31 @@ def _sections(one: Bundle, other: Bundle) -> str:
 
 def _more(before: Target | None, after: Target) -> Iterator[Finding]:
     """Says what the target takes that the old model did not."""
-    if before is None or before.family is None or after.family is None:
+    if before is None or before.dialect is None or after.family is None:
         return
-    gained = sorted(set(before.family.refuses) - set(after.family.refuses))
+    gained = sorted(after.takes() - before.takes())
     if gained:
         says = f"it also takes {', '.join(gained)}; unset, its maker's default holds"
         yield Finding("model", "note", "model.id", says)
 
 
-def _thinking(new: Bundle, before: Target | None, after: Target) -> Iterator[Finding]:
-    """Says that thinking uses up the limit of a prompt whose old model did none."""
-    most = member(new.body, LIMIT)
-    if most is None or after.family is None or not after.family.reasons:
+def _thinking(
+    served: tuple[Bundle, Target | None], wanted: tuple[Bundle, Target]
+) -> Iterator[Finding]:
+    """Says that thinking costs, and uses up the limit, where the old model did none."""
+    (old, before), (new, after) = served, wanted
+    if not _thinks(new, after) or _thinks(old, before):
         return
-    if before is None or before.family is None or not before.family.reasons:
-        says = f"the model thinks before it answers, and that counts towards these {most} tokens"
-        yield Finding("model", "warning", LIMIT, says)
+    most = member(new.body, LIMIT)
+    says = "the model thinks before it answers, in output tokens that no estimate of cost knows"
+    says += f", and that count towards these {most}" if most is not None else ""
+    yield Finding("model", "warning", LIMIT, says)
+
+
+def _thinks(bundle: Bundle, target: Target | None) -> bool:
+    """Says whether a model thinks before it answers; False where nobody knows."""
+    family = target.family if target else None
+    return family is not None and family.reasons_at(bundle.body)
 
 
 def _room(record: Migration) -> Iterator[Finding]:

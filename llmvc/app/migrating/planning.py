@@ -5,42 +5,37 @@
 - What must be mended or decided first is in the plan; `moving` refuses to go on with it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from llmvc import __version__
-from llmvc.app import connecting, measuring
+from llmvc.app import connecting, measuring, releasing
+from llmvc.app.appending import Place
 from llmvc.app.job import Choices, Comparison
 from llmvc.app.migrating import candidate, facts
 from llmvc.app.migrating.candidate import Asked, Candidate
 from llmvc.app.migrating.noticing import noticed
+from llmvc.app.migrating.sides import Sides
 from llmvc.app.revisions import Resolved
 from llmvc.app.workspace import Workspace
-from llmvc.core import canon, context
+from llmvc.core import canon
 from llmvc.core.bundle import Bundle
-from llmvc.core.dialects.shared import mapped
+from llmvc.core.canon import mapped
 from llmvc.core.digest import Digest
-from llmvc.core.metric import number
 from llmvc.core.migration import Context, Migration, Models, Parameter
 from llmvc.core.release import kind_of_promotion
 from llmvc.core.report import TYPE as REPORT
 from llmvc.core.report import Report
-from llmvc.core.suite import Case
+from llmvc.core.suite import Case, Suite
 from llmvc.errors import ConfigError, LlmvcError, UsageError
 from llmvc.evals.budget import CallEstimate
 from llmvc.evals.judging.calls import Forecast, total
 from llmvc.evals.models import Broken, member
-from llmvc.evals.models import Models as Table
-from llmvc.evals.prices import Prices
 from llmvc.evals.progress import Progress
-from llmvc.evals.target import LIMIT, Target
 
 if TYPE_CHECKING:
-    from llmvc.files.config import Config
-
-_WINDOW: Final = "context.window"
+    from llmvc.files.manifest import Manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +49,7 @@ class Calls:
         judge_calls: votes of judges at most.
         judge_usd: about what those cost; None if that is not known, or there are none.
         report: the stored report that answers already; None if calls are to be made.
-        problem: why the measurement cannot be prepared; empty if it can.
+        problem: why it cannot be carried out; empty if it can.
     """
 
     new: int
@@ -78,7 +73,7 @@ class Planned:
         kind: of the release that a pass leads to.
         calls: what measuring takes.
         nothing: why there is nothing to do; empty if there is.
-        stopped: why the measurement cannot be prepared; None if it can.
+        stopped: why it cannot be carried out, such as a key that is not set; None if it can.
     """
 
     path: str
@@ -90,46 +85,9 @@ class Planned:
     nothing: str = ""
     stopped: LlmvcError | None = None
 
-
-@dataclass(frozen=True)
-class _Sides:
-    """Both ends of a migration, and what is known of their models.
-
-    Attributes:
-        old: what is served, else the manifest as it was.
-        written: the manifest as it was.
-        new: the candidate.
-        before: what answers for the old one; None if it lost its connection.
-        after: what answers for the new one.
-        models: the table of models.
-        prices: the table of prices.
-    """
-
-    old: Resolved
-    written: Bundle
-    new: Resolved
-    before: Target | None
-    after: Target
-    models: Table
-    prices: Prices
-
-    def listed(self, field: str) -> int | None:
-        """Returns a number of tokens that the price table has of the target; None if none."""
-        found = number(self.prices.listed(field, self.after.listed_as, *self.after.names))
-        return None if not found else int(found)
-
-    def broken(self, body: Mapping[str, canon.Json]) -> dict[str, Broken]:
-        """Returns what the target does not take of a bundle, its window and limit included."""
-        found = {one.name: one for one in self.after.broken(body)}
-        given, written = self.listed("max_input_tokens"), self.listed("max_output_tokens")
-        # Some tables count the output into the window, others do not.
-        window = None if given is None else given + (written or 0)
-        for name, most in ((_WINDOW, window), (LIMIT, written)):
-            own = number(member(body, name))
-            if own is not None and most is not None and own > most and self.after.mode != "app":
-                says = f"{self.after.label} has {most:,} at most by the price table"
-                found.setdefault(name, Broken(name, says))
-        return found
+    def stop(self, err: LlmvcError) -> "Planned":
+        """Returns the plan with why it cannot be carried out."""
+        return replace(self, calls=replace(self.calls, problem=str(err)), stopped=err)
 
 
 def plan(ws: Workspace, asked: Asked, choices: Choices) -> Planned:
@@ -150,11 +108,7 @@ def plan(ws: Workspace, asked: Asked, choices: Choices) -> Planned:
     root = ws.root  # a bare repository has no manifest to edit
     name = ws.bundle_name(asked.bundle)
     manifest = ws.manifest_of(name)
-    if manifest.bundle.kind == "judge":
-        raise UsageError(
-            f"{name} is a judge, which no suite measures",
-            hint=f"edit its model, then llmvc judge calibrate {name} and llmvc judge shift {name}",
-        )
+    _check_kind(manifest)
     if asked.env is not None:
         ws.policy(asked.env)
     connecting.connection(ws.config, provider)
@@ -172,11 +126,52 @@ def plan(ws: Workspace, asked: Asked, choices: Choices) -> Planned:
     loaded = ws.suite_of(name, choices.suite)
     comparison = Comparison(new, env, served, loaded, ws.config)
     known = tuple(manifest.assets.items()) if served is None else ()
-    sides = _sides(ws.config, root, Resolved(name, env, old, None, (), known), manifest.bundle, new)
+    sides = Sides.of(
+        ws.config, root, Resolved(name, env, old, None, (), known), manifest.bundle, new
+    )
     record = _record(ws, comparison, sides, asked)
     planned = Planned(manifest.path, edited, comparison, record)
     kind = kind_of_promotion(served, after.bundle)
-    return _counted(ws, replace(planned, kind=kind), comparison, record, choices)
+    stopped = _foreseen(ws, comparison, manifest.path) if asked.release else None
+    counted = _counted(ws, replace(planned, kind=kind), comparison, record, choices)
+    return counted if stopped is None else counted.stop(stopped)
+
+
+def _check_kind(manifest: "Manifest") -> None:
+    bundle, name = manifest.bundle, manifest.name
+    if bundle.kind == "judge":
+        raise UsageError(
+            f"{name} is a judge, which no suite measures",
+            hint=f"edit its model, then llmvc judge calibrate {name} and llmvc judge shift {name}",
+        )
+    if bundle.kind == "set":
+        members = ", ".join(mapped(bundle.body.get("members")))
+        raise UsageError(
+            f"{name} is a set: its members have models of their own",
+            hint=f"migrate one of {members}",
+        )
+
+
+def _foreseen(ws: Workspace, comparison: Comparison, path: str) -> LlmvcError | None:
+    """Returns why a pass could not be released; None if nothing is known to stand in its way."""
+    new, env = comparison.candidate, comparison.env
+    try:
+        policy, place = releasing.policy_of(ws, env), Place.of(ws, new.name, env)
+        releasing.check_again(place, new, releasing.NONE)
+        releasing.check_suite(ws, place, comparison.suite, None)
+    except LlmvcError as err:
+        return err
+    branch = policy.source_branch
+    try:
+        if branch is not None:
+            releasing.source_of(ws, new, policy, env)
+    except LlmvcError:
+        return ConfigError(
+            f"{env} takes releases from branch {branch} only, and {path} is not edited there yet",
+            hint="leave out --promote, merge the edit that is measured, then "
+            f"llmvc promote {new.name} {env}",
+        )
+    return None
 
 
 def _check_committed(ws: Workspace, name: str, own: Digest, path: str) -> None:
@@ -205,24 +200,7 @@ def _nothing(asked: Asked, env: str, served: Bundle | None, edited: Candidate) -
     return f"{edited.before.path} names {asked.model} already, and {env} serves nothing"
 
 
-def _sides(config: "Config", root: Path, old: Resolved, written: Bundle, new: Resolved) -> _Sides:
-    models = Table.load(root / config.models if config.models else None)
-    prices = Prices.load(root / config.prices if config.prices else None)
-    after = _target(config, new, models)
-    try:
-        before = _target(config, old, models)
-    except ConfigError:  # what was served may have lost its connection since
-        before = None
-    return _Sides(old, written, new, before, after, models, prices)
-
-
-def _target(config: "Config", found: Resolved, models: Table) -> Target:
-    named = connecting.provider_name(found.bundle, found.name)
-    one = connecting.connection(config, named)
-    return Target.of(found.bundle.body, one.kind, one.options, mode=one.mode, models=models)
-
-
-def _record(ws: Workspace, comparison: Comparison, sides: _Sides, asked: Asked) -> Migration:
+def _record(ws: Workspace, comparison: Comparison, sides: Sides, asked: Asked) -> Migration:
     """Returns all that is known before a call."""
     old, new = sides.old.bundle, sides.new.bundle
     suite, cases = comparison.suite.suite, comparison.suite.cases
@@ -234,10 +212,10 @@ def _record(ws: Workspace, comparison: Comparison, sides: _Sides, asked: Asked) 
         from_=comparison.baseline.digest if comparison.baseline else None,
         to=new.digest,
         suite=suite.digest,
-        models=Models(_model(old), _model(new) or ""),
+        models=Models(_named(old), _named(new) or ""),
         parameters=_parameters(sides, asked, broken),
         findings=(),
-        unknown=tuple(_unknown(sides)),
+        unknown=tuple(sides.unknown()),
         context=_room(ws, sides, cases, made) if made else None,
         cost=facts.cost(
             (
@@ -247,10 +225,11 @@ def _record(ws: Workspace, comparison: Comparison, sides: _Sides, asked: Asked) 
             made,
             _served_report(ws, comparison),
             sides.prices,
+            str(sides.listed("source_date") or sides.prices.date),
         ),
         judges=facts.judges(ws, suite, (new, comparison.baseline), facts.writers(cases)),
         variants=facts.spellings(suite, new),
-        table=sides.models.digest,
+        known=sides.known,
         report=None,
         verdict=None,
         made=ws.time,
@@ -262,13 +241,14 @@ def _record(ws: Workspace, comparison: Comparison, sides: _Sides, asked: Asked) 
         (old, sides.written, new),
         (before, sides.after),
         broken=tuple(broken.values()),
-        retires=sides.prices.listed("deprecation_date", sides.after.listed_as, *sides.after.names),
+        retires=sides.listed("deprecation_date"),
+        dated=sides.prices.dated(sides.after.listed_as, sides.after.names[0]),
         sliced=any(metric.slice is not None for metric in suite.metrics),
     )
     return replace(record, findings=found)
 
 
-def _parameters(sides: _Sides, asked: Asked, broken: Mapping[str, Broken]) -> tuple[Parameter, ...]:
+def _parameters(sides: Sides, asked: Asked, broken: Mapping[str, Broken]) -> tuple[Parameter, ...]:
     """Returns what became of each parameter, and why."""
     old, written, new = sides.old.bundle, sides.written, sides.new.bundle
     decided = {name: member(written.body, name) for name in asked.changes}
@@ -283,7 +263,7 @@ def _as_sent(old: Bundle, new: Bundle) -> dict[str, canon.Json]:
     return {**old.body, "model": {**mapped(old.body.get("model")), **mapped(new.body["model"])}}
 
 
-def _model(bundle: Bundle) -> str | None:
+def _named(bundle: Bundle) -> str | None:
     model = mapped(bundle.body.get("model"))
     if not model:
         return None
@@ -293,7 +273,7 @@ def _model(bundle: Bundle) -> str | None:
 
 
 def _room(
-    ws: Workspace, sides: _Sides, cases: Sequence[Case], made: Mapping[str, tuple[int, int]]
+    ws: Workspace, sides: Sides, cases: Sequence[Case], made: Mapping[str, tuple[int, int]]
 ) -> Context:
     new, after, prices = sides.new.bundle, sides.after, sides.prices
     room = facts.room(new, made, prices.window(after.listed_as, *after.names))
@@ -304,26 +284,16 @@ def _room(
     return Context(before, room, facts.estimator(new))
 
 
-def _unknown(sides: _Sides) -> Iterator[str]:
-    """Yields what cannot be told of the target."""
-    after = sides.after
-    yield from after.unknown()
-    if after.mode == "app":
-        return
-    if context.limit_of(sides.new.bundle).window is None and not sides.listed("max_input_tokens"):
-        yield f"the context window of {after.label}: neither the bundle nor the price table says"
-    if facts.price_of(sides.new.bundle, after, sides.prices) is None:
-        yield f"the price of {after.label}: it is not in the price table"
-
-
 def _served_report(ws: Workspace, comparison: Comparison) -> Report | None:
-    """Returns the report that the release which is served rests on; None if there is none."""
+    """Returns the report that the release which is served rests on, on the same cases, or None."""
     tip = ws.repo.chain(comparison.candidate.name, comparison.env).tip()
     data = ws.repo.versions.read(tip.release.report) if tip and tip.release.report else None
     if tip is None or data is None or f'"llmvc":"{REPORT}"'.encode() not in data:
         return None
     found = Report.from_bytes(data)
-    return found if found.candidate == tip.release.to else None
+    by = ws.repo.versions.read(found.suite)
+    same = by is not None and Suite.from_bytes(by).datasets == comparison.suite.suite.datasets
+    return found if same and found.candidate == tip.release.to else None
 
 
 def _counted(
@@ -353,7 +323,7 @@ def _counted(
             progress=ignore,
         )
     except LlmvcError as err:
-        return replace(planned, calls=replace(bound, problem=str(err)), stopped=err)
+        return replace(planned, calls=bound).stop(err)
     panels = [what.panel for what, _ in told if what.panel is not None]
     votes = sum((panel.forecast for panel in panels), Forecast())
     calls = Calls(

@@ -16,7 +16,7 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
 
 
 @click.command("agent")
-@click.option("--to", required=True, metavar="DIR", type=Path, help="The folder to keep current.")
+@click.option("--to", required=True, metavar="DIR", help="The folder to keep current.")
 @click.option("--every", default="2s", metavar="TIME", help="Pause between looks: 500ms, 2s, 1m.")
 @click.option("--remote", metavar="NAME", help="The Git remote; else as llmvc fetch chooses.")
 @click.option("--from", "source", metavar="DIR|URL", help="Follow another snapshot, without Git.")
@@ -24,7 +24,7 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
 @click.option("--http", metavar="HOST:PORT", help="Serve the folder, resolve and render as well.")
 def command(
     *,
-    to: Path,
+    to: str,
     every: str,
     remote: str | None,
     source: str | None,
@@ -42,15 +42,19 @@ def command(
     """  # noqa: D301
     from llmvc.runtime import agent as agents  # noqa: PLC0415 (only this command runs one)
 
+    if not to:
+        raise UsageError("--to names no folder", hint="--to . is the current one")
     if source is not None and remote is not None:
         raise UsageError("--from and --remote exclude each other", hint="drop one of them")
     if once and http is not None:
         raise UsageError("--once serves nothing", hint="drop --http")
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, agents.stop)
     tell = current().talk
     ws = None if source is not None else options.workspace()
-    agent = serving.agent(ws, to, source=source, remote=remote, every_s=_seconds(every), tell=tell)
+    agent = serving.agent(
+        ws, Path(to), source=source, remote=remote, every_s=_seconds(every), tell=tell
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, agents.stop)
     try:
         if once:
             agent.look()

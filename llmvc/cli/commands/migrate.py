@@ -74,7 +74,8 @@ def command(
             f"--promote {promote_to} needs a comparison with what {promote_to} serves",
             hint=f"leave out --env {env}, or promote there",
         )
-    asked = Asked(bundle, model, env or promote_to, decisions(dropped, given))
+    changes = decisions(dropped, given)
+    asked = Asked(bundle, model, env or promote_to, changes, release=promote_to is not None)
     choices = job.Choices(**limits)  # type: ignore[arg-type]  # click checked each value's type
     planned = planning.plan(ws, asked, choices)
     if only_plan or planned.nothing:
@@ -87,7 +88,6 @@ def command(
             asked,
             planned,
             message=message,
-            promote_to=promote_to,
             reason=reason,
             choices=choices,
             on_estimate=lambda what, expected: out.talk(measuring.announce(what, expected)),
@@ -95,9 +95,11 @@ def command(
         )
     if wanted == "markdown" and not as_json and done.measured.report is not None:
         read = reporting.read(ws, done.measured.report.digest)
-        out.data(migration_markdown.with_report(done.record, read))
+        out.data(migration_markdown.with_report(read))
     else:
         _show(out, done, as_json=as_json)
+    if done.stopped is not None:
+        raise done.stopped
     return exit_code(done.measured)
 
 

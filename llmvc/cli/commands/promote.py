@@ -3,14 +3,14 @@
 import click
 
 from llmvc.app import releasing
-from llmvc.cli import beyond, options
+from llmvc.cli import exceptions, options
 from llmvc.cli.moved import show
 from llmvc.errors import UsageError
 
 
 @click.command("promote")
 @click.argument("where", metavar="[REV] ENV", nargs=-1)
-@beyond.options
+@exceptions.options
 @click.option("--adopt", is_flag=True, help="Record what runs already, unmeasured; needs --reason.")
 @options.dry_run
 @options.actor
@@ -43,8 +43,6 @@ def command(
             raise UsageError("--adopt needs a reason", hint="--reason '…'")
         moved = releasing.adopt(ws, wanted, env, reason=reason, dry_run=dry_run)
     else:
-        exceptions = beyond.read(reason=reason, **taken)
-        moved = releasing.promote(
-            ws, wanted, env, suite=suite, exceptions=exceptions, dry_run=dry_run
-        )
+        allowed = exceptions.read(reason=reason, **taken)
+        moved = releasing.promote(ws, wanted, env, suite=suite, exceptions=allowed, dry_run=dry_run)
     show(moved, dry_run=dry_run, as_json=as_json)

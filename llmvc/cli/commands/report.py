@@ -10,7 +10,7 @@ from llmvc.app import reporting
 from llmvc.cli import options
 from llmvc.cli.output import current, versioned
 from llmvc.errors import UsageError
-from llmvc.render import report_html, report_json, report_markdown, report_text, spans
+from llmvc.render import migration_markdown, report_html, report_json, report_text, spans
 from llmvc.render.text import safe
 
 FORMATS: Final = ("text", "markdown", "json", "html")
@@ -90,7 +90,7 @@ def _made(
     if form == "json":
         return versioned("reading/1", report_json.members(found))
     if form == "markdown":
-        return report_markdown.markdown(found)
+        return migration_markdown.with_report(found)
     if form == "html":
         return report_html.html(found, plot=plot)
     return report_text.text(found, glyph, colored=colored)

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from llmvc.core import canon
-from llmvc.core.dialects.shared import arguments_of, extra_of, listed, mapped, model_of
+from llmvc.core.canon import listed, mapped
+from llmvc.core.dialects.shared import arguments_of, extra_of, model_of
 
 # Decoding members that have the same name in both worlds.
 SAME: Final = (

@@ -10,7 +10,8 @@ from types import MappingProxyType
 from typing import Final
 
 from llmvc.core import canon
-from llmvc.core.dialects.shared import extra_of, listed, mapped, model_of
+from llmvc.core.canon import listed, mapped
+from llmvc.core.dialects.shared import extra_of, model_of
 from llmvc.errors import FormatError
 
 SAME: Final = ("temperature", "top_p", "top_k", "service_tier")

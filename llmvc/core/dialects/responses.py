@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from llmvc.core import canon
-from llmvc.core.dialects.shared import arguments_of, extra_of, listed, mapped, model_of
+from llmvc.core.canon import listed, mapped
+from llmvc.core.dialects.shared import arguments_of, extra_of, model_of
 
 SAME: Final = ("temperature", "top_p", "max_output_tokens", "top_logprobs", "service_tier")
 _FORMAT: Final = ("description", "schema", "strict")

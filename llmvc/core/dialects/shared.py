@@ -1,18 +1,9 @@
-"""What all dialects share: JSON of unknown form read without a surprise, and the model's name."""
+"""What all dialects share: the model's name, its own parameters, the arguments of a tool call."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from llmvc.core import canon
-
-
-def mapped(value: canon.Json) -> Mapping[str, canon.Json]:
-    """Returns an object; an empty one for anything else."""
-    return value if isinstance(value, Mapping) else {}
-
-
-def listed(value: canon.Json) -> Sequence[canon.Json]:
-    """Returns a list; an empty one for anything else."""
-    return value if isinstance(value, list | tuple) else ()
+from llmvc.core.canon import mapped
 
 
 def model_of(request: Mapping[str, canon.Json]) -> canon.Json:

@@ -15,8 +15,8 @@ from typing import Final
 from llmvc.core import canon, digest
 from llmvc.core.digest import Digest
 from llmvc.core.suite import Case
+from llmvc.core.times import rfc3339
 from llmvc.errors import ConfigError, ProviderError
-from llmvc.evals import runs
 from llmvc.evals.budget import Budget, Money
 from llmvc.evals.plan import Arm, ArmCase, check_measurable
 from llmvc.evals.prices import Prices
@@ -186,7 +186,7 @@ class Calls:
         answer = await self._arm.provider.answer(call)
         self._check(answer)
         if answer.fault != "provider":
-            answer = replace(answer, time=answer.time or runs.rfc3339(self._now()))
+            answer = replace(answer, time=answer.time or rfc3339(self._now()))
             self._ledger.add(asked.key, answer)
             self._made.add(asked.key)
         self._budget.settle(expected, self.cost(answer))

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, Protocol
 
 from llmvc.core import canon
 from llmvc.core.bundle import Bundle
-from llmvc.core.dialects.shared import mapped
+from llmvc.core.canon import mapped
 from llmvc.core.digest import Digest
 from llmvc.core.metric import number
 from llmvc.core.suite import Case

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from typing import Final, Protocol
 
 from llmvc.core import canon
-from llmvc.core.dialects.shared import extra_of, listed, mapped
+from llmvc.core.canon import listed, mapped
+from llmvc.core.dialects.shared import extra_of
 from llmvc.evals.providers.base import Answer, Call
 from llmvc.evals.providers.reading import said
 

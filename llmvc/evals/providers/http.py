@@ -19,7 +19,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
 from llmvc.core import canon, digest
-from llmvc.core.dialects.shared import mapped
+from llmvc.core.canon import mapped
 from llmvc.errors import FormatError, ProviderError
 from llmvc.evals.providers.base import Answer, failed, storable
 from llmvc.evals.providers.dialect import Dialect

@@ -12,8 +12,8 @@ from types import MappingProxyType
 from typing import Final
 
 from llmvc.core import canon
+from llmvc.core.canon import listed, mapped
 from llmvc.core.dialects import messages
-from llmvc.core.dialects.shared import listed, mapped
 from llmvc.errors import ConfigError, FormatError
 from llmvc.evals.providers.base import Answer, Call, count, usage_of
 from llmvc.evals.providers.dialect import format_left_out, left_out

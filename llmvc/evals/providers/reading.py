@@ -1,13 +1,13 @@
 """JSON whose form is not known: what somebody else wrote, read without a surprise.
 
 - `need` and `text` refuse what has the wrong form, for what an endpoint answers.
-- `core.dialects.shared` has what takes anything and returns what is there.
+- `core.canon` has what takes anything and returns what is there.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 
 from llmvc.core import canon
-from llmvc.core.dialects.shared import mapped
+from llmvc.core.canon import mapped
 from llmvc.errors import FormatError
 
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 from typing import Final
 
 from llmvc.core import canon, digest
-from llmvc.core.dialects.shared import mapped, model_of
+from llmvc.core.canon import mapped
+from llmvc.core.dialects.shared import model_of
 from llmvc.errors import ConfigError
 from llmvc.evals.providers import traps
 from llmvc.evals.providers.base import Answer, Call, Mode, count

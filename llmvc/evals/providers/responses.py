@@ -9,8 +9,8 @@ from types import MappingProxyType
 from typing import Final
 
 from llmvc.core import canon
+from llmvc.core.canon import listed, mapped
 from llmvc.core.dialects import responses
-from llmvc.core.dialects.shared import listed, mapped
 from llmvc.errors import FormatError
 from llmvc.evals.providers.base import Answer, Call, count
 from llmvc.evals.providers.dialect import format_left_out, left_out

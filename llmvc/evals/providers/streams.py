@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from llmvc.core import canon
-from llmvc.core.dialects.shared import listed, mapped
+from llmvc.core.canon import listed, mapped
 from llmvc.errors import FormatError
 from llmvc.evals.providers.reading import need, text
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from llmvc.core import canon
-from llmvc.core.dialects.shared import listed, mapped
+from llmvc.core.canon import listed, mapped
 from llmvc.core.metric import number
 from llmvc.evals.providers.base import Answer
 

@@ -31,8 +31,8 @@ from llmvc.core.judging import (
     identities_of,
 )
 from llmvc.core.plural import count
+from llmvc.core.times import rfc3339
 from llmvc.errors import FormatError
-from llmvc.evals.runs import rfc3339
 from llmvc.evals.trust.agreeing import MOST_UNGRADED, Agreeing, good, usual, verdict
 from llmvc.stats.judges import Flips, effective_votes, flip_test
 from llmvc.stats.paired import el_score

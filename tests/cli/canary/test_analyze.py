@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from llmvc.core.times import milliseconds
 from llmvc.store.repository import Repository
-from llmvc.traces.clock import milliseconds
 from tests.support.cli import validator
 from tests.support.traffic import Traffic
 
@@ -85,7 +85,9 @@ def test_a_broken_measurement_is_stored_once_and_is_no_look(traffic, cli):
     first = analyze(cli, traffic, code=3)
     assert (first["verdict"], first["checks"]["exposure"]["broken"]) == ("invalid", True)
     traffic.units(300, name="more")
-    assert analyze(cli, traffic, code=3)["digest"] == first["digest"]
+    again = cli("canary", "analyze", "--logs", str(traffic.path), code=3)
+    assert "not stored, and nothing may rest on it: so was the last one" in again.err
+    assert analyze(cli, traffic, code=3)["arms"] != first["arms"]
 
 
 def test_sums_of_two_nodes_are_judged_as_their_logs_would_be(traffic, cli, tmp_path):
@@ -121,6 +123,7 @@ def test_every_check_is_shown_to_whoever_asks(traffic, cli):
     traffic.units(400)
     done = cli("-v", "canary", "analyze", "--logs", str(traffic.path), code=None)
     assert "Bayes factor" in done.err
+    assert "broken        0 of 1,200 lines are no events" in done.err
 
 
 def test_a_plan_tells_units_days_and_what_only_a_shadow_answers(traffic, cli):
@@ -136,9 +139,21 @@ def test_a_plan_tells_units_days_and_what_only_a_shadow_answers(traffic, cli):
 
 
 def test_a_plan_says_what_it_does_not_know(traffic, cli):
-    done = cli("canary", "plan", "--traffic", "1000")
-    assert "nothing is known of errors" in done.err
+    refused = cli("canary", "plan", "--traffic", "1000", code=3)
+    assert "nothing is known of what support@prod does: errors, tokens" in refused.err
+    assert (refused.out, "--baseline-rate 'errors=…'" in refused.err) == ("", True)
+    done = cli("canary", "plan", "--traffic", "1000", "--baseline-rate", "errors=0.02", code=3)
+    assert "nothing is known of tokens" in done.err
     assert "cannot be told" in done.out
+
+
+def test_a_plan_that_no_number_of_units_carries_out_is_left_to_a_shadow(traffic, cli):
+    config = traffic.path.parent / "repo/.llmvc/config.yaml"
+    config.write_text(config.read_text("utf-8").replace("margin: 0.05", "margin: 0.000001"))
+    rates = ("--baseline-rate", "errors=0.5", "--baseline-rate", "tokens=0.5")
+    done = cli("canary", "plan", "--traffic", "1000", *rates, code=3)
+    assert "over 10,000,000,000" in done.out
+    assert "only a shadow can answer in time: 25%, 50%" in done.out
 
 
 def test_a_plan_reads_rates_out_of_logs_of_what_prod_serves(traffic, cli):
@@ -169,11 +184,25 @@ def test_logs_are_checked_line_by_line_and_by_what_was_released(traffic, cli):
         log.write('{"llmvc": "event/1"}\nno json\n[]\n{"half')
     done = cli("logs", "validate", str(traffic.path), code=4)
     assert f"{traffic.path}:17: event is missing" in done.out
-    assert f"{traffic.path}:18: no JSON\n" in done.out
+    assert f"{traffic.path}:18: no JSON object\n" in done.out
     assert "support b3:999999999999: 1 event of a version that was never released here" in done.out
     assert f"{traffic.path}:20: half-written" in done.err
     found = cli.json("logs", "validate", str(traffic.path), code=4)
     assert found["broken"] == 3
+
+
+def test_a_log_that_is_there_twice_is_told(traffic, cli, tmp_path):
+    traffic.units(2)
+    copy = tmp_path / "copy.jsonl"
+    copy.write_bytes(traffic.path.read_bytes())
+    done = cli("logs", "validate", str(copy), str(traffic.path), code=4)
+    assert done.out == f"{traffic.path}:1: a copy of {copy} begins\n"
+
+
+def test_what_an_analysis_does_not_take_is_told(traffic, cli):
+    traffic.now *= 1000
+    traffic.log().assign(traffic.assignment("u"))
+    assert "time must be at most" in cli("logs", "validate", str(traffic.path), code=4).out
 
 
 def test_logs_are_checked_outside_of_a_repository_too(tmp_path, monkeypatch, cli):

@@ -2,7 +2,9 @@
 
 import json
 
-from llmvc.core.assign import bucket
+import pytest
+
+from llmvc.core.bucket import bucket
 from tests.cli.conftest import worse
 from tests.support.build import FAILING, UNCLEAR
 from tests.support.canary import PLAN, WITH_CANARY, judged, kinds
@@ -35,7 +37,7 @@ def test_a_canary_goes_from_start_to_prod_and_the_log_tells_the_story(opened, cl
     salts = {item["canary"]["salt"] for item in cli.json("log", "@canary")["releases"][1:]}
     assert len(salts) == 1
     told = cli("log", "support@canary").out
-    assert "step 25%" in told
+    assert f"step   {candidate[:15]}  5% -> 25%" in told
     assert "analysis b3:" in told
     assert "no canary is open; release 3 promoted the last one" in cli("canary", "status").out
     assert cli.json("fsck")["problems"] == []
@@ -68,6 +70,10 @@ def test_what_prod_demands_binds_its_canary_too(ready, cli):
     accepted = ("--accept-inconclusive", "--reason", "a share is a small risk")
     refused = cli("canary", "start", "support", *accepted, code=3)
     assert "policy does not accept" in refused.err
+    ready.write(
+        ".llmvc/config.yaml", WITH_CANARY.replace("prod: {}", "prod: {source_branch: other}")
+    )
+    assert "other" in cli("canary", "start", "support", *accepted, code=4).err
     assert CANARY not in ready.refs()
 
 
@@ -98,6 +104,7 @@ IMPOSSIBLE = [
     (("status", "support@b3:00000000"), 2, "is no environment"),
     (("abort",), 2, "--reason"),
     (("explain", "u1"), 4, "no canary was started yet"),
+    (("plan", "support@b3:00000000", "--traffic", "9"), 2, "is no environment"),
 ]
 
 
@@ -143,7 +150,7 @@ def test_an_aborted_candidate_is_revoked_and_returns_only_with_a_reason(opened, 
 def test_a_step_without_an_analysis_is_refused(opened, cli):
     before = opened.refs()
     refused = cli("canary", "step", code=3)
-    assert "no analysis of release 1 of support/canary is stored" in refused.err
+    assert "no look at release 1 of support/canary was taken" in refused.err
     assert "llmvc canary analyze" in refused.err
     assert opened.refs() == before
 
@@ -176,7 +183,9 @@ def test_an_earlier_pass_counts_where_it_is_named_but_not_after_an_invalid_look(
 def test_a_pass_that_somebody_filed_by_hand_lets_no_canary_on(opened, cli):
     made = judged(opened.root, guardrails=())
     judged(opened.root, look=99)
-    assert "no analysis of release 1" in cli("canary", "step", code=3).err
+    assert "no look at release 1" in cli("canary", "step", code=3).err
+    bundle = cli.digest("support")
+    assert "is no analysis" in cli("canary", "step", "--analysis", bundle, code=4).err
     refused = cli("canary", "step", "--analysis", made.digest, code=3)
     assert "its guardrails are not the plan's" in refused.err
     assert cli.json("canary", "status")["analysis"] is None
@@ -186,7 +195,7 @@ def test_a_pass_that_somebody_filed_by_hand_lets_no_canary_on(opened, cli):
 def test_an_analysis_of_the_step_before_says_nothing_about_this_one(opened, cli):
     old = judged(opened.root)
     cli("canary", "step")
-    assert "no analysis of release 2" in cli("canary", "promote", code=3).err
+    assert "no look at release 2" in cli("canary", "promote", code=3).err
     refused = cli("canary", "promote", "--analysis", old.digest, code=3)
     assert "is about release 1" in refused.err
 
@@ -209,6 +218,62 @@ def test_a_pause_keeps_the_share_and_a_step_ends_it(opened, cli):
     assert cli.json("fsck")["problems"] == []
 
 
+@pytest.mark.parametrize(
+    ("said", "look", "anew"),
+    [
+        ("invalid", 1, True),
+        ("inconclusive", 3, True),
+        ("inconclusive", 2, False),
+        ("pass", 3, False),
+        (None, 0, False),
+    ],
+)
+def test_a_pause_over_a_pause_begins_a_new_count_where_the_old_one_ended_without_an_answer(
+    opened, cli, said, look, anew
+):
+    cli("canary", "pause")
+    if said:
+        judged(opened.root, said, look=look)
+    again = cli.json("canary", "pause", "--reason", "the collector is mended")
+    assert again["written"] is anew
+    assert kinds(cli) == ["start", "pause", *["pause"] * anew]
+    if not anew:
+        return
+    assert "no look at release 3" in cli("canary", "step", code=3).err
+    judged(opened.root)
+    cli("canary", "step")
+    assert cli.json("fsck")["problems"] == []
+
+
+def test_a_pause_takes_nothing_back_that_was_shown_to_be_worse(opened, cli):
+    judged(opened.root, "fail")
+    cli("canary", "pause")
+    judged(opened.root)
+    refused = cli("canary", "step", code=1)
+    assert "of release 1 of support/canary says fail" in refused.err
+    assert "canary abort" in cli.json("canary", "status")["next"]
+
+
+def test_nor_does_a_pause_over_a_pause(opened, cli):
+    cli("canary", "pause")
+    judged(opened.root, "fail")
+    judged(opened.root, "invalid", look=2)
+    cli("canary", "pause")
+    judged(opened.root)
+    assert "of release 2 of support/canary says fail" in cli("canary", "step", code=1).err
+
+
+def test_what_failed_at_an_earlier_share_or_in_an_earlier_canary_stands_in_nobodys_way(opened, cli):
+    judged(opened.root)
+    cli("canary", "step")
+    judged(opened.root, "fail")
+    cli("canary", "abort", "--reason", "it failed")
+    cli("canary", "start", "support", "--again", "--reason", "mended outside of the bundle")
+    cli("canary", "pause")
+    judged(opened.root)
+    cli("canary", "step")
+
+
 def test_once_prod_has_moved_the_canary_is_void_and_can_only_be_aborted(opened, cli):
     baseline = cli.digest("support@prod")
     judged(opened.root)
@@ -221,10 +286,14 @@ def test_once_prod_has_moved_the_canary_is_void_and_can_only_be_aborted(opened, 
         both(refused.err)
     assert "prod has moved since" in cli.json("canary", "status")["void"]
     assert "VOID" in cli("canary", "status").out
+    moved = cli.json("log", "@prod")["releases"][0]
+    head = cli("canary", "explain", "u1").out.splitlines()[0]
+    assert head.endswith(f" until {moved['time']}, then prod  {moved['to'][:15]}")
     assert "VOID: prod has moved since" in cli("status").out
     assert opened.refs() == before
     cli("canary", "abort", "--reason", "void")
     assert cli.digest("support@canary") == baseline
+    assert cli.json("canary", "explain", "u1")["digest"] == cli.digest("support@prod")
     assert cli.json("fsck")["problems"] == []
 
 
@@ -281,7 +350,7 @@ def test_a_unit_is_explained_for_every_release_from_a_clone(opened, cli, tmp_pat
     cli("canary", "step")
     cli("canary", "abort", "--reason", "enough")
     salt = cli.json("log", "@canary")["releases"][1]["canary"]["salt"]
-    units = [f"u{number}" for number in range(60)]
+    units = [f"u{number}" for number in range(400)]
     inside = next(unit for unit in units if bucket(salt, unit) < 50_000)
     later = next(unit for unit in units if 50_000 <= bucket(salt, unit) < 250_000)
     never = next(unit for unit in units if bucket(salt, unit) >= 250_000)
@@ -300,6 +369,10 @@ def test_a_unit_is_explained_for_every_release_from_a_clone(opened, cli, tmp_pat
             if seq < 3:
                 assert (found["bucket"], found["salt"]) == (bucket(salt, unit), salt)
                 assert found["beside"]["to"] == served
+    worse(opened, cli, "Another wording.")
+    cli("override", "support", "prod", "--reason", "after the canary had ended")
+    assert cli.json("canary", "explain", inside, "--at", "1")["left"] is None
+    assert cli.json("canary", "explain", inside)["digest"] == cli.digest("support@prod")
     told = cli("canary", "explain", inside, "--at", "1").out
     assert "of 1,000,000, < 50,000 (5%)" in told
     assert "not empty" in cli("canary", "explain", "", code=2).err

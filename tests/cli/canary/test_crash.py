@@ -2,8 +2,8 @@
 
 import pytest
 
+from llmvc.core.times import milliseconds
 from llmvc.store.repository import Repository
-from llmvc.traces.clock import milliseconds
 from tests.cli.canary.test_run import at_once, operators
 from tests.cli.test_kill import killed
 from tests.support.canary import PLAN, WITH_CANARY, judged, kinds

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from llmvc.app import canary_analysis
+from llmvc.app.canary import analysing
 from llmvc.store.repository import Repository
 from tests.cli.conftest import worse
 from tests.support.build import environ
@@ -16,20 +16,20 @@ LOGS = ("--logs", "events-*.jsonl")
 
 
 @pytest.fixture
-def says(monkeypatch, opened):
+def says(monkeypatch):
     """Lets every analysis that a tick asks for say what is wanted."""
 
     def let(*verdicts):
         rest = list(verdicts)
 
-        def analyze(ws, bundle, env, **_):
-            release = ws.repo.chain(bundle, env).tip().release
+        def analyze(ws, where, **_):
+            release = where.place.tip.release
             known = len(ws.repo.versions.about(release.digest))
             found = analysis(release, rest.pop(0), look=known + 1)
             store(ws.repo, found)
             return found
 
-        monkeypatch.setattr(canary_analysis, "analyze", analyze)
+        monkeypatch.setattr(analysing, "analyze", analyze)
 
     return let
 
@@ -74,12 +74,32 @@ def test_a_tick_without_enough_data_holds_until_the_looks_are_used_up(opened, cl
     assert kinds(cli) == ["start"]
 
 
+def test_a_broken_measurement_uses_up_no_look(ready, cli, says):
+    strict = PLAN.replace("looks: 3", "looks: 2, on_invalid: hold, on_inconclusive: abort")
+    strict = strict.replace(", on", "\n      on")
+    ready.write(".llmvc/config.yaml", WITH_CANARY.replace(PLAN, strict))
+    cli("canary", "start", "support")
+    says("invalid", "inconclusive", "inconclusive")
+    acts = [cli.json("canary", "run", *LOGS, code=code)["act"] for code in (3, 0, 3)]
+    assert acts == ["hold", "hold", "abort"]
+
+
 def test_a_paused_canary_waits_for_a_person_and_is_still_aborted_on_a_fail(opened, cli, says):
     cli("canary", "pause")
     says("pass", "fail")
-    assert cli.json("canary", "run", *LOGS)["act"] == "hold"
+    held = cli.json("canary", "run", *LOGS)
+    assert (held["act"], held["why"]) == ("hold", "paused: llmvc canary step goes on")
     assert cli.json("canary", "run", *LOGS, code=1)["act"] == "abort"
     assert kinds(cli) == ["start", "pause", "abort"]
+
+
+def test_a_tick_that_holds_on_a_broken_measurement_does_not_end_as_if_all_were_well(
+    opened, cli, says
+):
+    cli("canary", "pause")
+    says("invalid", "inconclusive")
+    assert cli.json("canary", "run", *LOGS, code=3)["act"] == "hold"
+    cli("canary", "run", *LOGS)
 
 
 def test_a_tick_of_a_void_canary_analyses_nothing(opened, cli, says):
@@ -105,16 +125,17 @@ def test_a_tick_finishes_a_promote_that_was_killed(opened, cli, says, monkeypatc
 
 
 def test_a_tick_whose_canary_was_moved_meanwhile_does_nothing(opened, cli, monkeypatch):
-    def analyze(ws, bundle, env, **_):
-        found = analysis(ws.repo.chain(bundle, env).tip().release)
+    def analyze(ws, where, **_):
+        found = analysis(where.place.tip.release)
         store(ws.repo, found)
         cli("canary", "abort", "--reason", "by somebody else")
         return found
 
-    monkeypatch.setattr(canary_analysis, "analyze", analyze)
+    monkeypatch.setattr(analysing, "analyze", analyze)
     refused = cli("canary", "run", *LOGS, code=5)
     assert "moved meanwhile" in refused.err
-    assert "abort" in refused.err
+    assert "release 2, abort to b3:" in refused.err
+    assert "the step to b3:" in refused.err
     assert kinds(cli) == ["start", "abort"]
 
 
@@ -128,7 +149,7 @@ def test_no_log_is_no_pass(opened, cli):
 OPERATOR = """
 import contextlib, io, json, sys
 from llmvc.cli.main import run
-import llmvc.cli.commands.canary.step, llmvc.cli.commands.canary.abort, llmvc.store.objects
+import llmvc.cli.commands.canary.step, llmvc.cli.commands.canary.abort, llmvc.store.packs
 print("ready", flush=True)
 for line in sys.stdin:
     told = io.StringIO()

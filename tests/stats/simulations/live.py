@@ -12,7 +12,7 @@ import numpy as np
 from llmvc.core.canary import SHARES, Guardrail, Plan
 from llmvc.stats.unpaired import Arm, Mean, Share, difference, ratio
 from llmvc.traces.analyze import GROWTH, distance, verdict
-from llmvc.traces.enrolled import steadied
+from llmvc.traces.enrolled import A_UNIT, steadied
 
 WHOLE = 1_000_000
 
@@ -33,6 +33,9 @@ class Cell:
         calls: mean calls of a unit, whose number has a heavy tail; 1 for exactly one.
         alike: correlation of the calls of a unit.
         tail: standard deviation of the logarithm of an amount.
+        heavier: how much larger that is in the canary.
+        runaways: share of the canary's units that cost 30 times as much, on top of `change`.
+        room: whether bounds leave room for a heavy tail, as they do.
         alpha: one-sided level.
     """
 
@@ -47,6 +50,9 @@ class Cell:
     calls: float = 1.0
     alike: float = 0.0
     tail: float = 1.0
+    heavier: float = 0.0
+    runaways: float = 0.0
+    room: bool = True
     alpha: float = 0.05
 
     @property
@@ -79,7 +85,11 @@ class Cell:
                 level = rng.beta(rate * spread, (1 - rate) * spread, n)
             return rng.binomial(calls.astype(int), level).astype(float), calls
         scale = self.change if trial and self.change else 1.0
-        return scale * calls * rng.lognormal(0.0, self.tail, n), calls
+        tail = self.tail + self.heavier * trial
+        amounts = scale * calls * rng.lognormal(-tail * tail / 2, tail, n)
+        if trial and self.runaways:
+            amounts = np.where(rng.random(n) < self.runaways, 30.0, 1.0) * amounts
+        return amounts, calls
 
     def truth(self) -> float:
         """Returns the true difference or ratio."""
@@ -103,13 +113,6 @@ class Run:
     def ever(self, what: str) -> bool:
         """Says whether it ended with a verdict, at the first look that had one."""
         return next((one for one in self.verdicts if one != "inconclusive"), "") == what
-
-    def ended(self) -> int:
-        """Returns the number of the look at which it ended."""
-        return next(
-            (at for at, one in enumerate(self.verdicts, 1) if one != "inconclusive"),
-            len(self.verdicts),
-        )
 
 
 def run(cell: Cell, rng) -> Run:
@@ -146,7 +149,7 @@ def runs(cell: Cell, count: int, seed: int) -> Iterator[Run]:
 
 
 def rates(cell: Cell, count: int, seed: int) -> dict[str, float]:
-    """Returns how often canaries of a cell end how, in shares, and their mean number of looks."""
+    """Returns how often canaries of a cell end how, in shares."""
     found = list(runs(cell, count, seed))
     return {
         "fail": float(np.mean([one.ever("fail") for one in found])),
@@ -154,17 +157,17 @@ def rates(cell: Cell, count: int, seed: int) -> dict[str, float]:
         "any fail": float(np.mean(["fail" in one.verdicts for one in found])),
         "any pass": float(np.mean(["pass" in one.verdicts for one in found])),
         "always held": float(np.mean([all(one.held) for one in found])),
-        "held at the end": float(np.mean([one.held[-1] for one in found])),
         "naive": float(np.mean([any(one.naive) for one in found])),
-        "looks": float(np.mean([one.ended() for one in found])),
     }
 
 
 def _arm(cell: Cell, sums, calls) -> Arm:
     if cell.rule.metric in SHARES:
         return Share(sums, calls)
-    per_unit = cell.rule.metric in ("cost", "tokens")
-    return Mean(sums, np.ones(len(sums)) if per_unit else calls, what=cell.rule.metric)
+    per_unit = cell.rule.metric in A_UNIT
+    found = Mean(sums, np.ones(len(sums)) if per_unit else calls, what=cell.rule.metric)
+    found.skew *= cell.room
+    return found
 
 
 ERRORS = Guardrail("errors", margin=0.01)
@@ -175,6 +178,8 @@ PLAIN = Cell(ERRORS)
 SMALL = replace(PLAIN, share=0.05, first=50)
 CLUSTERED = Cell(ERRORS, calls=4, alike=0.3)
 HEAVY = Cell(COST, tail=1.2)
+HEAVIER = replace(HEAVY, heavier=0.4)
+RUNAWAY = Cell(COST, tail=0.6, runaways=0.01)
 SLOW = Cell(LATENCY, calls=4, tail=0.8)
 CELLS = {
     "errors 2%, share 25%": PLAIN,

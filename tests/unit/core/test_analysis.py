@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from llmvc.core import canon
-from llmvc.core.analysis import Analysis, Arm, Check, Judged, mistake
+from llmvc.core.analysis import Analysis, ArmTotals, Check, Judged, mistake
 from llmvc.core.digest import of_value
 from llmvc.core.version import keys_of
 from llmvc.errors import FormatError
@@ -19,7 +19,7 @@ ERRORS = Judged(
 )
 ANALYSIS = Analysis(
     "support", "canary", RELEASE, 1, OLD, NEW, "0123456789abcdef", 1,
-    {"baseline": Arm(OLD, 190, 400, 9, 0.5), "canary": Arm(NEW, 10, 20, 0, None)},
+    {"baseline": ArmTotals(OLD, 190, 400, 9, 0.5), "canary": ArmTotals(NEW, 10, 20, 0, None)},
     (ERRORS,), {"mixed": Check(0.0, 0.01, broken=False, says="none")}, (), "inconclusive", "…",
     "wait", of_value("sums"), MADE, None, MADE, "ada", "llmvc test",
 )  # fmt: skip

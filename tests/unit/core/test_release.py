@@ -22,7 +22,7 @@ def move(kind, to, **more):
     base = Move(
         kind, to, POLICY, Source(None, dirty=False), "2026-11-20T12:00:00Z", "Ada <ada@example.org>"
     )
-    return replace(base, **{**measured, **more})
+    return base._replace(**{**measured, **more})
 
 
 def chain(*moves):

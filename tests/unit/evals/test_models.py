@@ -30,8 +30,22 @@ KNOWN = {
     ),
     "anthropic/claude-sonnet-4-6": ({"reasoning": {"budget": 100}}, ["reasoning.budget"]),
     "anthropic/claude-opus-4-6": ({"reasoning": {"budget": 0}, "top_k": 4}, []),
+    "anthropic/claude-opus-4-5": (
+        {"reasoning": {"budget": 2000}, "temperature": 1.5},
+        ["temperature"],
+    ),
+    "anthropic/claude-opus-5": ({"reasoning": {"budget": 0, "effort": "max"}}, []),
+    "anthropic/claude-opus-5-5": ({"reasoning": {"budget": 0}}, ["reasoning.budget"]),
+    "anthropic/claude-sonnet-5": ({"reasoning": {"budget": 2000}}, ["reasoning.budget"]),
+    "openai/gpt-5.1": ({"temperature": 0.5, "reasoning": {"effort": "none"}}, []),
+    "openai/gpt-5.2-2025-12-11": ({"temperature": 0.5, "verbosity": "low"}, []),
+    "openai/gpt-5.4": ({"temperature": 0.5, "reasoning": {"effort": "low"}}, ["temperature"]),
+    "openai/gpt-5.6": ({"temperature": 0.5, "reasoning": {"effort": "none"}}, []),
+    "openai/gpt-6-luna": ({"temperature": 0.5, "stop": ["x"]}, ["stop", "temperature"]),
+    "openai/gpt-6-astra": ({"reasoning": {"effort": "none"}}, ["reasoning.effort"]),
+    "openai/gpt-4o": ({"temperature": 1, "reasoning": {"effort": "low"}}, ["reasoning.effort"]),
 }
-UNKNOWN = ("openai/gpt-9", "openai/gpt-5.1", "anthropic/claude-9", "local/llama", "other/gpt-4o")
+UNKNOWN = ("openai/gpt-9", "openai/gpt-5.9", "anthropic/claude-9", "local/llama", "other/gpt-4o")
 
 
 def broken(model: str, body: Mapping[str, canon.Json]) -> list[str]:
@@ -55,7 +69,7 @@ def test_a_model_that_no_family_fits_is_not_known(model: str) -> None:
 def test_the_most_exact_name_counts() -> None:
     family = TABLE.find("openai", "gpt-5-mini-2025-08-07", "gpt-4o")
     assert family is not None
-    assert family.name == "gpt-5"
+    assert family.name == "gpt-5-mini"
 
 
 NAMES = ["temperature", "top_p", "top_k", "seed", "stop", "logprobs", "max_output_tokens"]
@@ -100,7 +114,58 @@ def test_the_users_own_families_come_first_and_may_use_shipped_rules(tmp_path: P
     assert models.digest != TABLE.digest
 
 
+def test_a_member_that_a_model_needs_is_named_where_it_is_not_there() -> None:
+    chat = {"model": {"api": "chat"}}
+    for body in ({}, chat):
+        assert broken("openai/gpt-5.4-pro", body) == ["model.api"]
+    assert broken("openai/gpt-5.4-pro", {"model": {"api": "responses"}}) == []
+
+
+TOOLS = {"tools": [{"name": "look"}]}
+BY_RESPONSES = {"model": {"api": "responses"}, **TOOLS}
+SWITCHED_OFF = {"decoding": {"reasoning": {"effort": "none"}}, **TOOLS}
+
+
+@pytest.mark.parametrize(
+    ("model", "body", "names"),
+    [
+        ("gpt-5.5", TOOLS, ["tools"]),
+        ("gpt-5.5", BY_RESPONSES, []),
+        ("gpt-5.5", SWITCHED_OFF, []),
+        ("gpt-5.5", {"tools": []}, []),
+        ("gpt-5.4", TOOLS, []),
+        ("gpt-5", TOOLS, []),
+    ],
+)
+def test_tools_that_one_api_alone_takes_while_a_model_reasons(
+    model: str, body: dict[str, Any], names: list[str]
+) -> None:
+    assert broken(f"openai/{model}", body) == names
+
+
+def test_a_choice_of_tools_that_may_not_be_forced() -> None:
+    assert broken("anthropic/claude-opus-5-5", {"tool_choice": "required"}) == ["tool_choice"]
+    assert broken("anthropic/claude-opus-5-5", {"tool_choice": {"name": "a"}}) == ["tool_choice"]
+    assert broken("anthropic/claude-opus-5", {"tool_choice": "required"}) == []
+
+
+def ours(**more: Any) -> dict[str, Any]:
+    """Returns a table of one family."""
+    return {"families": [{"name": "a", "match": ["b/*"], **more}]}
+
+
 WRONG: dict[str, dict[str, Any]] = {
+    "a member of a bundle that there is not": ours(refuses=["decodign.seed"]),
+    "a limit's member": ours(limits={"seed": {"most": 1}}),
+    "a limit that is misspelt": ours(limits={"decoding.n": {"mots": 3}}),
+    "a limit that is no number": ours(limits={"decoding.n": {"most": "3"}}),
+    "a flag that is a text": ours(reasons="no"),
+    "a list of texts for one of lists": ours(one_of=["decoding.n"]),
+    "rules that are no object": {"rules": {"mine": {"tools": []}}},
+    "a name that is no pattern": {"rules": {"mine": {"tools": {"name": "["}}}},
+    "a strict rule that is not known": {"rules": {"mine": {"strict": {"deep": 1}}}},
+    "a beside that is no object": {"rules": {"mine": {"reasoning": ["decoding.n"]}}},
+    "nothing that it matches": ours(match=[]),
     "no list": {"families": {}},
     "an unknown member": {"families": [{"name": "a", "match": [], "refuse": []}]},
     "no match": {"families": [{"name": "a"}]},

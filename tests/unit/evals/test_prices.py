@@ -69,6 +69,18 @@ def test_a_price_that_is_not_known_is_none_and_never_zero(prices, provider, mode
     assert prices.find(provider, model) is None
 
 
+def test_a_model_tells_its_names_with_a_date():
+    listed = Prices.load()
+    assert listed.dated("openai", "gpt-4o") == (
+        "gpt-4o-2024-05-13", "gpt-4o-2024-08-06", "gpt-4o-2024-11-20",
+    )  # fmt: skip
+    assert listed.dated("anthropic", "claude-opus-5-5") == ()
+    assert listed.dated("openai", "gpt-9") is None
+    bare = {"own": {"litellm_provider": "us"}, "own-20270101": {"litellm_provider": "us"}}
+    assert Prices(bare, "").dated("us", "own") == ("own-20270101",)
+    assert Prices(bare, "").dated("them", "own") is None
+
+
 def test_the_most_exact_name_counts_first(prices):
     assert prices.find("fake", "cached", "cheap") == prices.find("fake", "cached")
     assert prices.find("fake", "gone", "cheap") == prices.find("fake", "cheap")

@@ -109,13 +109,12 @@ def test_a_place_that_cannot_be_used_stops_nobody_and_is_written_later(tmp_path)
     shared = Shared.at(str(tmp_path / "shared"), tmp_path)
     assert work(RunCache(tmp_path / "laptop", shared), 0, 1) == [0, 1]
     read, wrote = shared.notes
-    place = f"shared run cache {tmp_path}/shared"
-    assert read == (
-        f"{place} cannot be read: Not a directory; calls that others made are made again"
-    )
-    assert wrote == (
-        f"{place} cannot be written: Not a directory; the runs are kept here: make it writable, "
-        "and the next eval adds them"
+    shown, folder = f"shared run cache {tmp_path}/shared", f"{tmp_path}/shared/"
+    assert read.startswith(f"{shown}: cannot read {folder}")
+    assert read.endswith(": Not a directory; calls that others made are made again")
+    assert wrote.startswith(f"{shown}: cannot write {folder}")
+    assert wrote.endswith(
+        ": Not a directory; the runs are kept here: make it writable, and the next eval adds them"
     )
     (tmp_path / "shared").unlink()
     assert work(cache(tmp_path, "laptop"), 0, 1, 2) == [2]
@@ -164,7 +163,7 @@ def test_a_segment_that_cannot_be_read_hides_no_other(tmp_path):
         bad.mkdir()  # as one of another user, which root could read in a test
         made = [0] if bad == first else [1]
         assert work(RunCache(tmp_path / f"ci{at}", shared), 0, 1) == made
-        assert f"/{bad.name[:12]} cannot be read" in shared.notes[0]
+        assert f"cannot read {bad}: Is a directory" in shared.notes[0]
         bad.rmdir()
         bad.write_bytes(whole)
 
@@ -191,6 +190,6 @@ def test_files_are_readable_by_their_owner_alone(tmp_path):
 )
 def test_a_kind_of_place_that_nobody_knows_is_refused_without_telling_secrets(tmp_path, url):
     pytest.importorskip("fsspec")
-    with pytest.raises(ConfigError, match="shared run cache nosuch://") as caught:
+    with pytest.raises(ConfigError, match=r"nosuch://(bucket|host)") as caught:
         Shared.at(url, tmp_path)
     assert "secret" not in str(caught.value) + caught.value.hint

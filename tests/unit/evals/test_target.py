@@ -82,3 +82,30 @@ def test_what_is_not_known_is_said() -> None:
     assert not list(target("openai", {"provider": "openai", "id": "gpt-5"}).unknown())
     first, *_ = target("recorded", {"provider": "local", "id": "gpt-9"}).unknown()
     assert "kind recorded" in first
+
+
+def test_what_the_next_model_takes_beside_is_known_from_its_api_and_the_table() -> None:
+    claude = target("anthropic", {"provider": "anthropic", "id": "claude-haiku-4-5"}).takes()
+    gpt = target("openai", {"provider": "openai", "id": "gpt-5.6"}).takes()
+    assert {"decoding.seed", "decoding.verbosity"} <= gpt - claude
+    assert {"decoding.top_k", "decoding.reasoning.budget"} <= claude - gpt
+    assert target("command", {"provider": "own", "id": "m"}).takes() == frozenset()
+
+
+BEGUN = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "{"}]
+
+
+@pytest.mark.parametrize(
+    ("model", "messages", "refused"),
+    [
+        ("claude-opus-4-6", BEGUN, ["messages"]),
+        ("claude-opus-4-6", BEGUN[:1], []),
+        ("claude-opus-4-6", [], []),
+        ("claude-haiku-4-5", BEGUN, []),
+    ],
+)
+def test_an_answer_that_the_prompt_begins_is_refused_where_the_model_does_not_go_on(
+    model: str, messages: list[Any], refused: list[str]
+) -> None:
+    found = target("anthropic", {"provider": "anthropic", "id": model})
+    assert [one.where for one in found.shapes({"messages": messages})] == refused

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from llmvc.core.canary import Guardrail, Plan
+from llmvc.core.canary import Budget, Guardrail, Plan
 from llmvc.core.policy import Policy
 from llmvc.errors import ConfigError, FormatError
 from llmvc.files.config import CONFIG_PATH, Config, Connection, Hook, bundle_globs, load_config
@@ -130,7 +130,7 @@ environments:
     plan = Plan((999_999,), 40, 172_800, 5, 0.1, "spending", "abort", "hold")
     rails = (Guardrail("latency", limit=1.2, at=0.95), Guardrail("latency", limit=1.1))
     found = config(text)
-    assert found.canaries == {"try": Rollout("live", "user", plan, rails, 0.2, 50)}
+    assert found.canaries == {"try": Rollout("live", "user", plan, rails, Budget(0.2, 50))}
     assert found.environments["try"] == Policy("main", canary_of="live")
 
 

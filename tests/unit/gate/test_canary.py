@@ -23,7 +23,7 @@ PLAN = Plan((50_000, 250_000), looks=2)
 
 
 def base(kind, to, **more):
-    return replace(Move(kind, to, POLICY, Source(None, dirty=False), NOW, ADA), **more)
+    return Move(kind, to, POLICY, Source(None, dirty=False), NOW, ADA)._replace(**more)
 
 
 def prod(*served):
@@ -55,7 +55,7 @@ def started(parent, baseline, to=B, plan=PLAN):
 
 def then(tip, kind, to=None, **more):
     move = base(kind, to or tip.to, proven=tip.proven, canary=gate.following(tip.canary, kind))
-    return append(tip, replace(move, **more), bundle="support", env="canary")
+    return append(tip, move._replace(**more), bundle="support", env="canary")
 
 
 FIRST = prod(A)[0]
@@ -65,6 +65,7 @@ PAUSE = then(STEP, "pause")
 ABORT = then(STEP, "abort", A)
 PROMOTED = prod(A, B)[-1]
 MOVED = prod(A, C)[-1]
+OVERRIDDEN = append(FIRST, base("override", B), bundle="support", env="prod")
 
 REFUSED = [
     ("start", State(None, None), ConfigError, "nothing was released"),
@@ -74,6 +75,7 @@ REFUSED = [
     *((verb, State(ABORT, FIRST), ConfigError, "no canary is open") for verb in ("step", "pause", "abort", "promote")),
     *((verb, State(STEP, PROMOTED), ConfigError, "serves the candidate already") for verb in ("step", "pause", "abort")),
     *((verb, State(STEP, MOVED), Inconclusive, "void") for verb in ("step", "promote")),
+    *((verb, State(STEP, OVERRIDDEN), Inconclusive, "void") for verb in ("step", "promote")),
     *((verb, State(STEP, None), Inconclusive, "not known here") for verb in ("step", "promote")),
     *((verb, State(STEP, FIRST, ("second",)), Inconclusive, "2 canaries") for verb in ("step", "promote")),
     ("step", State(STEP, FIRST), ConfigError, "last step"),
@@ -132,10 +134,32 @@ def test_the_newest_analysis_must_pass_and_none_may_fail(said, error):
 
 def test_an_analysis_of_another_release_is_no_evidence():
     old = analysis(START)
-    with pytest.raises(Inconclusive, match="no analysis of release 2"):
+    with pytest.raises(Inconclusive, match="no look at release 2"):
         gate.passing(STEP, [old])
     with pytest.raises(Inconclusive, match="is about release 1"):
         gate.passing(STEP, [analysis(STEP)], wanted=old)
+
+
+def test_what_was_shown_to_be_worse_before_a_pause_stays():
+    with pytest.raises(GateBlocked, match="of release 2 of support/canary says fail"):
+        gate.passing(PAUSE, [analysis(PAUSE)], before=[analysis(STEP, "fail")])
+
+
+@pytest.mark.parametrize(
+    ("said", "over"),
+    [
+        ([], False),
+        ([("invalid", 1)], True),
+        ([("invalid", 1), ("pass", 1)], False),
+        ([("inconclusive", 1)], False),
+        ([("inconclusive", 1), ("inconclusive", 2)], True),
+        ([("pass", 2)], False),
+        ([("fail", 2)], False),
+    ],
+)
+def test_a_count_is_over_where_it_cannot_pass_any_more(said, over):
+    assert gate.spent(PAUSE, [analysis(PAUSE, *one[:1], look=one[1]) for one in said]) is over
+    assert not gate.spent(ABORT, [])
 
 
 def with_answers(**answers):
@@ -208,7 +232,7 @@ class World:
         elif verb == "abort":
             served = next(item for item in self.prod if item.digest == tip.canary.baseline)
             self.canary.append(then(tip, "abort", served.to, proven=served.proven))
-        elif tip.kind != "pause":
+        elif tip.kind != "pause" or gate.spent(tip, [analysis(tip, verdict)] if verdict else []):
             self.canary.append(then(tip, "pause"))
 
 

@@ -8,7 +8,7 @@ from blake3 import blake3
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmvc.core.assign import drawn, last_in, salted, spelt
+from llmvc.core.bucket import drawn, last_in, salted, spelt
 from llmvc.errors import UsageError
 from llmvc.runtime import bucket
 

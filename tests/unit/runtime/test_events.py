@@ -7,10 +7,12 @@ import os
 
 import pytest
 
+from llmvc import runtime
 from llmvc.errors import UsageError
 from llmvc.runtime import appending, events
-from llmvc.runtime.events import Log
+from llmvc.runtime.events import EVERY_S, Log
 from tests.support.cli import validator
+from tests.support.snapshots import simple
 from tests.support.traffic import KEY, Traffic
 
 
@@ -183,6 +185,65 @@ def test_a_file_that_was_moved_away_is_begun_anew(tmp_path):
     log.assign(of)
     assert len(read(path)) == 2
     assert log.dropped == 0
+
+
+def test_a_client_writes_heartbeats_by_itself_and_not_in_resolve(tmp_path):
+    world, _, new = simple()
+    now, path = [1000.0], tmp_path / "events.jsonl"
+    log = Log(path, key=KEY, clock=lambda: now[0])
+    with runtime.open(world.write(tmp_path / "serve"), every_s=3600, log=log) as client:
+        client.resolve("support", unit="u")
+        now[0] += EVERY_S
+        client.resolve("support", unit="u")
+        assert [one["event"] for one in read(path)] == ["heartbeat", "assign", "assign"]
+        client.refresh()
+        client.refresh()
+        world.release("support", "prod", new)
+        world.write(tmp_path / "serve")
+        client.refresh()
+    beats = read(path)[3:]
+    assert [one["llmvc.release.seqs"] for one in beats] == [{"support/prod": n} for n in (1, 2, 2)]
+    assert [list(one["llmvc.counts"].values()) for one in beats] == [[[2, 0]]] * 3
+    for one in beats:
+        validator("urn:llmvc:schema:event:1").validate(one)
+
+
+def test_a_clock_that_was_set_back_silences_no_process(traffic):
+    log = traffic.log()
+    for step in (0, 1, EVERY_S, -10 * EVERY_S):
+        traffic.now += step
+        log.beat({"support/prod": (3, "b3:" + "a" * 64)}, 0.5)
+    assert [one["llmvc.stale_s"] for one in read(traffic.path)] == [0.5] * 3
+
+
+def test_counts_of_releases_that_are_long_gone_are_forgotten(traffic):
+    log = traffic.log()
+    for traffic.seq in range(200):
+        log.assign(traffic.assignment("u"))
+    log.heartbeat({})
+    counts = read(traffic.path)[-1]["llmvc.counts"]
+    assert [key.split(":")[1] for key in counts] == [str(seq) for seq in range(136, 200)]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "",
+        "a1:support:prod:1:canary:cccccccccccc:-",
+        "a1:support:prod:one:canary:cccccccccccc:-:-",
+        "a1:support:prod:01:canary:cccccccccccc:-:-",
+        "a2:support:prod:1:canary:cccccccccccc:-:-",
+        'a1:support:prod:1:canary:cccccccccccc:-:"',
+        "a1:sup\nport:prod:1:canary:cccccccccccc:-:-",
+        "a1:support:prod:1:canary:cccccccccccc:-:-:-",
+    ],
+    ids=range(8),
+)
+def test_feedback_on_what_is_no_id_is_dropped(traffic, told):
+    log = traffic.log()
+    log.feedback(told, negative=True)
+    assert log.dropped == 1
+    assert not traffic.path.exists()
 
 
 def test_importing_it_loads_nothing_heavy():

@@ -1,7 +1,9 @@
 """The other faces of a client: asyncio, OpenFeature and flagd."""
 
 import asyncio
+import re
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 
 import pytest
@@ -93,7 +95,10 @@ def test_every_public_name_stands_in_its_page() -> None:
     public = page.split("## What is public")[1]
     members = [name for name in vars(Client) if not name.startswith("_")]
     fields = [*Assignment._fields, *Health._fields]
-    assert all(f"`{name}`" in public for name in (*runtime.__all__, *aio.__all__, *members))
+    members += [name for name in vars(aio.AsyncClient) if not name.startswith("_")]
+    asked = [*signature(runtime.open).parameters, *signature(Client.resolve).parameters]
+    for name in (*runtime.__all__, *aio.__all__, *members, *asked, *fields):
+        assert name == "self" or re.search(rf"\b{name}\b", public), name
     assert all(f"`{name}`" in page for name in fields)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from llmvc.core.bucket import last_in
 from llmvc.errors import NotFoundError, StoreError, UsageError
 from llmvc.runtime import Client, bucket
 from llmvc.runtime.refresh import Refresher
@@ -198,6 +199,36 @@ def test_an_abort_revokes_the_candidates_pins_and_leaves_the_baselines(opened: O
     assert client.resolve("support", unit=OUT, pin=outside).pinned is True
 
 
+def test_a_pin_falls_where_the_environment_asked_for_or_its_own_has_revoked_it(
+    opened: Open,
+) -> None:
+    world, old, new = simple()
+    world.release("support", "staging", new)
+    world.release("support", "prod", new)
+    world.rollback("support", old)
+    world.pinnable["support"].add(new)  # for staging serves it on
+    client = opened(world)
+    of_prod, of_staging = f"p1:prod:2:{new}", f"p1:staging:1:{new}"
+    assert [
+        (client.resolve("support", env, pin=pin).pinned, client.resolve("support", env).digest)
+        for env, pin in (("prod", of_staging), ("prod", of_prod), ("staging", of_prod))
+    ] == [(False, old), (False, old), (False, new)]
+    assert client.resolve("support", "staging", pin=of_staging).pinned
+
+
+def test_the_last_hash_of_a_share_is_in_and_the_next_one_is_not(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, old, new = simple()
+    world.canary("support", new, share_ppm=50_000)
+    client = opened(world)
+    last = int.from_bytes(last_in(50_000), "big")
+    for hashed, to in ((last, new), (last + 1, old)):
+        drawn = hashed.to_bytes(8, "big")
+        monkeypatch.setattr("llmvc.runtime.client.drawn", lambda _, drawn=drawn: drawn)
+        assert client.resolve("support", unit="u").digest == to
+
+
 def test_a_pin_of_a_canary_stands_after_the_candidate_is_promoted(opened: Open) -> None:
     world, _, new = simple()
     world.canary("support", new, share_ppm=50_000)
@@ -276,8 +307,26 @@ def test_the_age_counts_from_when_the_feeder_last_looked() -> None:
     assert _client(world, _Clock()).resolve("support").stale_s == 60
 
 
+def test_a_wall_clock_that_is_set_ages_nothing_and_freshens_nothing() -> None:
+    world, _, _ = simple()
+    world.told = 940.0
+    wall, clock = [1_000.0], _Clock()
+    refresher = Refresher(world, every_s=3600, clock=clock, wall=lambda: wall[0])
+    client = Client(refresher, clock=clock)
+    for wall[0], passed in ((1_000_000.0, 5), (0.0, 10), (940.0, 20)):
+        clock.now += passed  # the feeder is dead: it tells the same time again and again
+        client.refresh()
+    assert client.resolve("support").stale_s == 60 + 35
+    world.told = 941.0
+    client.refresh()
+    assert client.resolve("support").stale_s == 0  # told a time to come: it looked just now
+    wall[0], world.told = 2_000.0, 1_990.0
+    client.refresh()
+    assert client.resolve("support").stale_s == 10
+
+
 @pytest.mark.parametrize(
-    "options", [{"on_stale": "panic"}, {"on_no_unit": "random"}, {"every_s": 0}, {"every_s": -1},
+    "options", [{"on_stale": "panic"}, {"on_no_unit": "random"}, {"every_s": 0}, {"every_s": -1}, {"every_s": float("inf")}, {"every_s": 10**10},
      {"every_s": float("nan")}, {"max_age_s": -1}, {"max_age_s": float("nan")}],
     ids=repr,
 )  # fmt: skip

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from llmvc import runtime
-from llmvc.core import digest
-from llmvc.errors import ConfigError, FormatError, LlmvcError, NotFoundError, StoreError
-from llmvc.runtime import snapshot, web
+from llmvc.core import digest, pointer
+from llmvc.errors import ConfigError, FormatError, LlmvcError, NotFoundError, StoreError, UsageError
 from llmvc.runtime.sources import COARSE_S, Directory, open_source, usual_wait_s
 from llmvc.runtime.web import Http
 from tests.support.snapshots import World, simple
@@ -28,7 +27,6 @@ class Shelf:
         self.asked: list[tuple[str, str | None]] = []
         self.keys: list[str | None] = []
         self.tells_etag = True
-        self.drips = False
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
@@ -52,9 +50,7 @@ class Shelf:
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
                 if seen != etag or not shelf.tells_etag:
-                    self.wfile.write(data[:-1] if shelf.drips else data)
-                    while shelf.drips:
-                        threading.Event().wait(0.05)
+                    self.wfile.write(data)
 
             def log_message(self, *_: object) -> None:
                 """Says nothing."""
@@ -70,7 +66,6 @@ def shelf(tmp_path: Path) -> Iterator[Shelf]:
     thread = threading.Thread(target=made.server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield made
-    made.drips = False
     made.server.shutdown()
     made.server.server_close()
     thread.join()
@@ -156,7 +151,7 @@ def test_what_is_too_large_is_not_read_to_its_end(tmp_path: Path) -> None:
     with (tmp_path / "snapshot.json").open("wb") as file:
         file.truncate(100 * 2**20)  # a hole: it takes no room
     data, _ = Directory(tmp_path).pointer(None) or (b"", "")
-    assert len(data) == snapshot.MOST + 1
+    assert len(data) == pointer.MOST + 1
     with pytest.raises(FormatError, match="more than"):
         runtime.open(tmp_path)
 
@@ -207,13 +202,6 @@ def test_http_failures_are_told_apart(tmp_path: Path, shelf: Shelf) -> None:
             Http(f"http://127.0.0.1:{port}").pointer(None)
 
 
-def test_http_that_only_drips_is_given_up(tmp_path: Path, shelf: Shelf) -> None:
-    simple()[0].write(tmp_path)
-    shelf.drips = True
-    with pytest.raises(StoreError, match=r"cannot be read|in time"):
-        Http(shelf.url, timeout_s=0.2).pointer(None)
-
-
 @pytest.mark.parametrize(
     "url", ["https://ada:secret@example.org/x", "https://example.org/?k=secret"]
 )
@@ -221,15 +209,6 @@ def test_a_secret_in_a_url_is_refused_and_not_told(url: str) -> None:
     with pytest.raises(ConfigError) as refused:
         open_source(url)
     assert "secret" not in f"{refused.value} {refused.value.hint}"
-
-
-def test_http_reads_no_more_than_may_be(
-    tmp_path: Path, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(web, "MOST", 100_000)
-    (tmp_path / "snapshot.json").write_bytes(b"x" * 10**7)
-    data, _ = Http(shelf.url).pointer(None) or (b"", "")
-    assert 100_000 < len(data) < 300_000
 
 
 def test_http_sends_the_headers_that_it_was_given(tmp_path: Path, shelf: Shelf) -> None:
@@ -293,6 +272,19 @@ def test_a_forked_worker_reads_what_fsspec_does_not_share_between_processes() ->
             world.release("support", "prod", new)
             os._exit(0 if client.refresh().ok and client.resolve("support").seq == 2 else 1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@pytest.mark.parametrize("place", ["", None, b"serve", 7], ids=repr)
+def test_what_is_no_source_is_refused(place: object) -> None:
+    """Above all a variable that is not set, which must not mean the working folder."""
+    with pytest.raises(UsageError, match="the source is"):
+        runtime.open(place)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("url", ["http://", "http://[::1", "HTTP://127.0.0.1:1", "http://a b/c"])
+def test_a_url_that_leads_nowhere_is_a_failure_that_is_meant(url: str) -> None:
+    with pytest.raises(StoreError, match="cannot be read"):
+        open_source(url).pointer(None)
 
 
 def test_an_unknown_url_names_what_to_install() -> None:

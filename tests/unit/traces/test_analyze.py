@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from llmvc.core.analysis import Analysis
-from llmvc.core.canary import Guardrail
+from llmvc.core.canary import Budget, Guardrail
+from llmvc.runtime.events import Log
 from llmvc.traces.analyze import Asked, analyze, waits
 from tests.support.traffic import BASELINE, START, Traffic, release
 
@@ -124,7 +125,7 @@ def test_a_metric_that_nobody_logged_is_inconclusive_with_its_reason(traffic):
 
 def test_a_budget_that_is_overspent_fails(traffic):
     of = release()
-    of = replace(of, canary=replace(of.canary, max_usd_per_unit=0.0001))
+    of = replace(of, canary=replace(of.canary, budget=Budget(max_usd_per_unit=0.0001)))
     found = judge(traffic.units(800), of)
     assert found.verdict == "fail"
     assert "its budget is $0.0001" in found.reason
@@ -160,6 +161,14 @@ def _lost(traffic):
     traffic.units(800)
     traffic.log().heartbeat({"support/canary": 1})
     _lose(traffic, lambda one: one["event"] != "call" or one["llmvc.unit_hash"] < "f")
+
+
+def _keys(traffic):
+    traffic.units(800)
+    traffic.logs["w2"] = Log(traffic.path, key=b"z" * 16, clock=lambda: traffic.now)
+    traffic.units(800, process="w2")
+    for log in traffic.logs.values():
+        log.heartbeat({"support/canary": 1})
 
 
 def _mixed(traffic):
@@ -210,6 +219,7 @@ BROKEN = {
     "exposure": _exposure,
     "answers": _answers,
     "lost": _lost,
+    "keys": _keys,
     "mixed": _mixed,
     "stale": _stale,
     "unknown": _unknown,
@@ -250,4 +260,4 @@ def test_sound_traffic_breaks_no_check(traffic):
         log.heartbeat({"support/canary": 1})
     found = judge(traffic, release(COST, Guardrail("errors", margin=0.05)))
     assert broken(found) == []
-    assert found.checks["lost"].value == 0
+    assert (found.checks["lost"].value, found.checks["keys"].value) == (0, 1)

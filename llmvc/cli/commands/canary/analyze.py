@@ -4,9 +4,8 @@ from typing import Final
 
 import click
 
-from llmvc.app import canary_analysis
-from llmvc.app.canary import scene
-from llmvc.cli import options
+from llmvc.app.canary import analysing, scene
+from llmvc.cli import canaries, options
 from llmvc.cli.output import current
 from llmvc.errors import UsageError
 from llmvc.render import analysis as views
@@ -15,9 +14,8 @@ _EXITS: Final = {"pass": 0, "fail": 1, "inconclusive": 3, "invalid": 3}
 
 
 @click.command("analyze")
-@click.argument("name", metavar="[BUNDLE][@ENV]", required=False)
-@click.option("--logs", multiple=True, metavar="GLOB", help="The event logs; may be repeated.")
-@click.option("--sums", multiple=True, metavar="FILE", help="Sums of other logs to add.")
+@canaries.name
+@canaries.logged
 @click.option("--look", type=click.IntRange(min=1), metavar="N", help="Take this look now.")
 @click.option("--sum-to", metavar="FILE", help="Only add up the logs, and write the sums there.")
 @options.actor
@@ -45,16 +43,19 @@ def command(
     if sum_to is not None:
         if as_json or look is not None:
             raise UsageError("--sum-to judges nothing", hint="leave out --look and --json")
-        total = canary_analysis.sum_up(ws, where, logs=logs, sums=sums)
+        total = analysing.sum_up(ws, where, logs=logs, sums=sums)
         out.save(sum_to, total.to_bytes().decode("ascii"))
         return 0
-    found = canary_analysis.analyze(ws, where.bundle, where.env, logs=logs, sums=sums, look=look)
+    found = analysing.analyze(ws, where, logs=logs, sums=sums, look=look)
     if as_json:
         out.json("analyzed/1", views.members(found))
     else:
         out.data(views.analysis(found, colored=out.colored))
-        if not canary_analysis.is_stored(ws, found):
-            out.talk("  not stored: no look is due yet")
+        if not analysing.is_stored(ws, found):
+            why = "no look is due yet" if found.verdict == "inconclusive" else "so was the last one"
+            out.talk(f"  not stored, and nothing may rest on it: {why}")
+        if where.state.void is not None:
+            out.talk(f"  the canary is void: {where.state.void}")
         if out.verbose:
             out.talk(views.checks(found))
     return _EXITS[found.verdict]

@@ -3,14 +3,14 @@
 import click
 
 from llmvc.app.canary import scene, watching
-from llmvc.cli import options
+from llmvc.cli import canaries, options
 from llmvc.cli.output import current
 from llmvc.render import canary as views
 
 
 @click.command("explain")
 @click.argument("unit")
-@click.argument("name", metavar="[BUNDLE][@ENV]", required=False)
+@canaries.name
 @click.option("--at", type=click.IntRange(min=1), metavar="SEQ", help="As of this release.")
 @options.as_json
 def command(*, unit: str, name: str | None, at: int | None, as_json: bool) -> None:

@@ -2,34 +2,24 @@
 
 import click
 
+from llmvc.app.appending import Moved
 from llmvc.app.canary import moving, scene
 from llmvc.app.canary.sending import How
-from llmvc.cli import options
-from llmvc.cli.moved import show
+from llmvc.app.workspace import Workspace
+from llmvc.cli import canaries, options
 
 
 @click.command("pause")
-@click.argument("name", metavar="[BUNDLE][@ENV]", required=False)
+@canaries.name
 @options.reason
-@options.no_push
-@options.dry_run
-@options.actor
-@options.as_json
-def command(
-    *,
-    name: str | None,
-    reason: str | None,
-    no_push: bool,
-    dry_run: bool,
-    actor: str | None,
-    as_json: bool,
-) -> None:
-    """Keeps a canary at its share: `canary run` takes no step until somebody has.
+@canaries.move
+def command(*, ws: Workspace, name: str | None, how: How) -> Moved:
+    """Keeps a canary at its share until somebody steps; events count anew from then on.
+
+    One that is paused is paused again where the measurement was broken or the looks are used up:
+    mend what was wrong first. Else there is nothing to do.
 
     \b
     Example: llmvc canary pause --reason "who saw the spike at noon?"
     """  # noqa: D301
-    ws = options.workspace(actor)
-    how = How(reason, push=not no_push, dry_run=dry_run)
-    moved = moving.pause(ws, scene.find(ws, name), how=how)
-    show(moved, dry_run=dry_run, as_json=as_json)
+    return moving.pause(ws, scene.find(ws, name), how=how)

@@ -4,8 +4,8 @@ from math import isfinite
 
 import click
 
-from llmvc.app import canary_planning
-from llmvc.cli import options
+from llmvc.app.canary import planning
+from llmvc.cli import canaries, options
 from llmvc.cli.output import current
 from llmvc.errors import UsageError
 from llmvc.render import canary_plan as views
@@ -35,7 +35,7 @@ def _rates(told: tuple[str, ...]) -> dict[str, float]:
 
 
 @click.command("plan")
-@click.argument("name", metavar="[BUNDLE][@ENV]", required=False)
+@canaries.name
 @click.option(
     "--traffic",
     required=True,
@@ -70,12 +70,13 @@ def command(
 ) -> int:
     """Says how long each step of a canary takes and what it can show, before any traffic.
 
-    Exit 3 if a step would last longer than two weeks, so that only a shadow can answer.
+    Exit 3 if a step would last longer than two weeks, so that only a shadow can answer, or if too
+    little is known to tell.
 
     \b
     Example: llmvc canary plan support@canary --traffic 20000 --baseline-rate errors=0.02
     """  # noqa: D301
-    done = canary_planning.plan(
+    done = planning.plan(
         options.workspace(), name, per_day=traffic, rates=_rates(rates), logs=logs, power=power
     )
     out = current()
@@ -84,4 +85,4 @@ def command(
     else:
         out.data(views.planned(done))
         out.talk(views.notes(done))
-    return 3 if any(step.too_long for step in done.steps) else 0
+    return 3 if done.days is None or any(step.too_long for step in done.steps) else 0

@@ -3,13 +3,13 @@
 import click
 
 from llmvc.app.canary import scene, watching
-from llmvc.cli import options
+from llmvc.cli import canaries, options
 from llmvc.cli.output import current
 from llmvc.render import canary as views
 
 
 @click.command("status")
-@click.argument("name", metavar="[BUNDLE][@ENV]", required=False)
+@canaries.name
 @options.as_json
 def command(*, name: str | None, as_json: bool) -> None:
     """Shows a canary's share, step, newest analysis and what is next.

@@ -1,4 +1,4 @@
-"""Assignment: which bucket a unit falls into, by the rule `b3-1` that every reader shares.
+"""Buckets: which one a unit falls into, by the rule `b3-1` that every reader shares.
 
 - A bucket depends on the salt of the rollout and on the unit, on nothing else: the same in every
   language, release and process.

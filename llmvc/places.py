@@ -1,7 +1,8 @@
-"""Places that a snapshot is written to: a folder, or whatever fsspec knows.
+"""Files that are whole or not there, in a folder or in whatever fsspec knows.
 
-- A file is whole or not there: it is written under another name first, or in one go.
-- In a folder it is on disk before it has its name, and the name is on disk before `write` ends.
+- A file is written under another name first, or in one go.
+- What a place writes to a folder is on disk before it has its name, and the name is on disk before
+  `write` ends.
 - Writers of one folder take turns; a writer that is killed holds no lock.
 """
 
@@ -29,7 +30,7 @@ _number = count()
 
 
 class Place(Protocol):
-    """Where a snapshot lies; paths are relative, with `/`."""
+    """Where files lie; paths are relative, with `/`."""
 
     name: str
 
@@ -55,10 +56,16 @@ class Place(Protocol):
 
 
 class Folder:
-    """A folder as a place."""
+    """A folder as a place.
 
-    def __init__(self, top: Path) -> None:
+    Args:
+        top: the folder; it is made when it is written to.
+        private: whether what is written is for its owner alone.
+    """
+
+    def __init__(self, top: Path, *, private: bool = False) -> None:
         self.top = top
+        self._private = private
         self.name = str(top)
 
     def read(self, path: str) -> bytes | None:
@@ -78,7 +85,7 @@ class Folder:
         """
         target = self.top / path
         try:
-            put(target, data, durable=True)
+            put(target, data, durable=True, private=self._private)
             handle = os.open(target.parent, os.O_RDONLY)
             try:
                 os.fsync(handle)
@@ -93,6 +100,8 @@ class Folder:
             return tuple(sorted(path.name for path in (self.top / folder).iterdir()))
         except FileNotFoundError:
             return ()
+        except OSError as err:
+            raise StoreError(f"cannot read {self.top / folder}: {err.strerror}") from err
 
     def remove(self, path: str) -> None:
         """Removes a file, if it is there."""
@@ -197,23 +206,27 @@ def probe(place: Place) -> None:
         place.remove(f".probe{PART}")
 
 
-def place_at(url: str) -> Place:
+def place_at(url: str, *, private: bool = False) -> Place:
     """Returns the place at a path or URL.
+
+    Args:
+        url: of any kind that fsspec knows; a path or `file:` URL needs no fsspec.
+        private: whether what is written to a folder is for its owner alone.
 
     Raises:
         ConfigError: a package is missing, nobody knows such URLs, or none can be written there.
     """
     parts = urlsplit(url)
     if parts.scheme == "file":
-        return Folder(Path(unquote(parts.path)))
+        return Folder(Path(unquote(parts.path)), private=private)
     if len(parts.scheme) < 2:
-        return Folder(Path(url).expanduser())
+        return Folder(Path(url).expanduser(), private=private)
     # What stands before an @ may be a secret, and messages end up in logs.
     name = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
     if parts.scheme in ("http", "https"):
         raise ConfigError(
-            f"{name} cannot be written: over HTTP a snapshot is only read",
-            hint="write to what that URL serves, such as a folder or s3://BUCKET/serve",
+            f"{name} cannot be written: over HTTP files are only read",
+            hint="write to what that URL serves, such as a folder or s3://BUCKET/llmvc",
         )
     try:
         import fsspec  # type: ignore[import-untyped]  # noqa: PLC0415 (an extra; it has no types)
@@ -224,26 +237,28 @@ def place_at(url: str) -> Place:
             f"{name} needs another package: {err}",
             hint="pip install 'llmvc[cache]', and the package of that kind of place",
         ) from err
-    except ValueError as err:
+    except (OSError, ValueError) as err:
         raise ConfigError(f"{name}: {err}") from err
     return Elsewhere(files, str(top), name)
 
 
-def put(target: Path, data: bytes, *, durable: bool = False) -> None:
+def put(target: Path, data: bytes, *, durable: bool = False, private: bool = False) -> None:
     """Writes a file under another name and renames it.
 
     Args:
         target: its path; folders are made.
         data: its bytes.
         durable: whether the bytes must be on disk before the name is.
+        private: whether it, and folders that are made, are for their owner alone.
 
     Raises:
         OSError: the disk refused.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
+    target.parent.mkdir(mode=0o700 if private else 0o777, parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.{os.getpid()}-{next(_number)}{PART}")
+    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o666)
     try:
-        with part.open("xb") as file:
+        with os.fdopen(handle, "wb") as file:
             file.write(data)
             if durable:
                 file.flush()

@@ -18,9 +18,7 @@ from llmvc.app.canary.scene import Scene
 from llmvc.app.judges import file
 from llmvc.app.workspace import Workspace
 from llmvc.core.analysis import Analysis
-from llmvc.core.canary import Canary
-from llmvc.core.digest import Digest
-from llmvc.errors import LlmvcError, NotFoundError, StoreError, UsageError
+from llmvc.errors import LlmvcError, StoreError, UsageError
 from llmvc.traces.adding import summed
 from llmvc.traces.analyze import Asked, is_look
 from llmvc.traces.analyze import analyze as judge
@@ -30,8 +28,7 @@ from llmvc.traces.sums import Priced, Scope, Sums
 
 def analyze(
     ws: Workspace,
-    bundle: str,
-    env: str,
+    where: Scene,
     *,
     logs: Iterable[str] = (),
     sums: Iterable[str] = (),
@@ -41,22 +38,20 @@ def analyze(
 
     Args:
         ws: the workspace.
-        bundle: the bundle's name.
-        env: the canary's own environment.
+        where: the canary.
         logs: glob patterns of event logs.
         sums: files of sums, as `sum_up` makes them.
         look: which look it is; None for the next one, once it is due.
 
     Returns:
-        The analysis. It is stored if it judged anything, or found the measurement broken.
+        The analysis. It is stored if it judged anything, or found the measurement broken in a way
+        that the newest stored one does not say.
 
     Raises:
         NotFoundError: no canary is open, or a pattern matches no log.
         UsageError: neither logs nor sums are named, or that look was taken at other data.
     """
-    where = scene.look(ws, bundle, env)
     tip, canary = where.open()
-    baseline = baseline_of(ws, bundle, canary)
     merged = sum_up(ws, where, logs=logs, sums=sums)
     before = scene.analyses(ws, tip.release)
     same = [one for one in before if one.logs == merged.digest and look in (None, one.look)]
@@ -64,11 +59,13 @@ def analyze(
         return same[-1]
     looks = [one for one in before if one.verdict != "invalid"]
     asked = _asked(ws, looks, look)
-    found = judge(merged, tip.release, baseline, asked)
+    found = judge(merged, tip.release, where.baseline().release.to, asked)
     if _repeats(found, before):
-        return before[-1]
+        return found  # ticks would fill the store with what it says already
     if found.verdict != "inconclusive" or is_look(found, canary, merged, asked):
-        subject = f"{bundle}@{env}: look {found.look} at release {found.seq}, {found.verdict}"
+        subject = (
+            f"{found.bundle}@{found.env}: look {found.look} at release {found.seq}, {found.verdict}"
+        )
         file(ws, found, (found.release,), subject=subject)
     return found
 
@@ -94,8 +91,7 @@ def sum_up(
         UsageError: neither logs nor sums are named.
         FormatError: a file of sums is none, or about another step.
     """
-    tip, canary = where.open()
-    scope = Scope.of(tip.release, baseline_of(ws, where.bundle, canary))
+    scope = Scope.of(where.open()[0].release, where.baseline().release.to)
     patterns, stored = tuple(logs), tuple(sums)
     if not patterns and not stored:
         raise UsageError("there is nothing to analyse", hint="--logs GLOB, or --sums FILE")
@@ -107,25 +103,6 @@ def sum_up(
             raise StoreError(f"cannot read {path}: {err.strerror}") from err
         total.merge(Sums.from_bytes(data))
     return total
-
-
-def baseline_of(ws: Workspace, bundle: str, canary: Canary) -> Digest:
-    """Returns the version that a canary is measured against.
-
-    Raises:
-        NotFoundError: the release that it names is not known here.
-    """
-    chain = ws.repo.chain(bundle, canary.of)
-    tip = chain.tip()
-    if tip is not None and tip.release.digest == canary.baseline:
-        return tip.release.to
-    found = next((one for one in chain.releases() if one.digest == canary.baseline), None)
-    if found is None:
-        raise NotFoundError(
-            f"the canary's baseline {canary.baseline} is no release of {bundle}@{canary.of} here",
-            hint="llmvc fetch",
-        )
-    return found.to
 
 
 def _asked(ws: Workspace, looks: Sequence[Analysis], look: int | None) -> Asked:

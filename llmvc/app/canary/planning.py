@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from llmvc.app.canary import scene, starting
 from llmvc.app.workspace import Workspace
 from llmvc.core import digest
 from llmvc.core.canary import SHARES, Guardrail
-from llmvc.core.names import Revision
-from llmvc.errors import ConfigError, NotFoundError, UsageError
+from llmvc.errors import Inconclusive, NotFoundError, UsageError
 from llmvc.files.rollout import Rollout
 from llmvc.traces import planning
 from llmvc.traces.adding import summed
@@ -72,17 +72,28 @@ def plan(
     Raises:
         UsageError: a rate is of no guardrail, or out of range.
         ConfigError: no environment holds canaries.
+        Inconclusive: nothing is known of any guardrail.
     """
-    bundle, env, rollout = _rollout(ws, name)
+    bundle, env = scene.named(name)
+    bundle, env = ws.bundle_name(bundle), starting.environment(ws, env)
+    rollout = ws.config.canaries[env]
     pilots = {
         rule: _told(rule, rates[rule.name]) for rule in rollout.guardrails if rule.name in rates
     }
     known = ", ".join(rule.name for rule in rollout.guardrails)
-    for wrong in sorted(rates.keys() - {rule.name for rule in rollout.guardrails}):
-        raise UsageError(f"--baseline-rate {wrong}: no such guardrail", hint=f"there are: {known}")
+    if wrong := rates.keys() - {rule.name for rule in rollout.guardrails}:
+        raise UsageError(
+            f"--baseline-rate {min(wrong)}: no such guardrail", hint=f"there are: {known}"
+        )
     patterns = tuple(logs)
     if patterns:
         pilots |= _logged(ws, bundle, rollout, patterns)
+    if not pilots:
+        first = rollout.guardrails[0].name
+        raise Inconclusive(
+            f"nothing is known of what {bundle}@{rollout.of} does: {known}",
+            hint=f"--baseline-rate '{first}=…', or --logs GLOB of what is served now",
+        )
     named = {rule.name: pilot for rule, pilot in pilots.items()}
     return Planned(
         bundle,
@@ -94,31 +105,6 @@ def plan(
         tuple(rule.name for rule in rollout.guardrails if rule not in pilots),
         planning.steps(rollout.plan, rollout.guardrails, named, per_day=per_day, power=power),
     )
-
-
-def _rollout(ws: Workspace, name: str | None) -> tuple[str, str, Rollout]:
-    """Returns bundle, environment and plan that a name stands for."""
-    revision = Revision.parse(name or "")
-    if revision.kind not in ("worktree", "env") or revision.back or revision.at:
-        raise UsageError(f"{name} is no environment", hint="write support@canary, or support")
-    canaries = ws.config.canaries
-    if revision.kind == "env":
-        if revision.env not in canaries:
-            raise NotFoundError(
-                f"environment {revision.env!r} holds no canaries",
-                hint="write a canary section under it in .llmvc/config.yaml",
-            )
-        return ws.bundle_name(revision.bundle), revision.env, canaries[revision.env]
-    if not canaries:
-        raise ConfigError(
-            "no environment holds canaries",
-            hint="write environments.canary.canary in .llmvc/config.yaml; see docs/canary.md",
-        )
-    if len(canaries) > 1:
-        listed = ", ".join(f"@{env}" for env in canaries)
-        raise UsageError("which canary?", hint=f"name one of {listed}")
-    ((env, rollout),) = canaries.items()
-    return ws.bundle_name(revision.bundle), env, rollout
 
 
 def _told(rule: Guardrail, value: float) -> Pilot:

@@ -17,13 +17,13 @@ from urllib.parse import parse_qsl
 
 from llmvc import runtime
 from llmvc.core import canon, digest
+from llmvc.core.pointer import CHECKED, OBJECTS, POINTER
 from llmvc.errors import FormatError, LlmvcError, NotFoundError, StoreError, UsageError
+from llmvc.places import put
 from llmvc.runtime import heart
 from llmvc.runtime.client import Client
+from llmvc.runtime.fleet import files
 from llmvc.runtime.heart import Beat, file_of
-from llmvc.runtime.places import put
-from llmvc.runtime.snapshot import POINTER
-from llmvc.runtime.sources import CHECKED, OBJECTS
 
 JSON: Final = "application/json"
 MOST_HEARTBEATS: Final = 10_000
@@ -60,7 +60,7 @@ class Answer:
     cache: str = FRESH
 
 
-class Door:
+class Answers:
     """Answers requests about one folder; knows nothing of sockets.
 
     Args:
@@ -74,7 +74,7 @@ class Door:
         self._client: Client | None = None
         self._opening = threading.Lock()
 
-    def answer(self, method: str, target: str, body: bytes = b"") -> Answer:
+    def to(self, method: str, target: str, body: bytes = b"") -> Answer:
         """Returns the answer to one request; whatever is wrong is an answer, too.
 
         Args:
@@ -184,13 +184,11 @@ class Door:
 
     def _fleet(self) -> Answer:
         found: list[Any] = []
-        for path in sorted((self._folder / heart.FOLDER).glob("[!.]*.json")):
+        for name, data, heard in files(self._folder / heart.FOLDER):
             try:
-                found.append(canon.decode(path.read_bytes()[: heart.LIMIT]))
-            except FileNotFoundError:
-                continue  # it ended while we looked
-            except (OSError, FormatError) as err:
-                found.append({"file": path.name, "unread": str(err)})
+                found.append(_object(data) | {"heard": heard})
+            except FormatError as err:
+                found.append({"file": name, "unread": str(err)})
         return _json({"heartbeats": found})
 
     def _health(self) -> Answer:
@@ -199,6 +197,7 @@ class Door:
         told = {
             "ok": problem is None,
             "problem": problem,
+            "older": health.older,
             "stale_s": health.stale_s,
             "seqs": health.seqs,
             "snapshot": health.snapshot,
@@ -220,9 +219,9 @@ def _object(body: bytes) -> dict[str, Any]:
     try:
         value = canon.decode(body)
     except FormatError as err:
-        raise FormatError(f"the body cannot be read: {err}") from err
+        raise FormatError(f"what was sent cannot be read: {err}") from err
     if not isinstance(value, dict):
-        raise FormatError("the body is no object")
+        raise FormatError("what was sent is no object")
     return value
 
 
