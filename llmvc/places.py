@@ -11,7 +11,6 @@ import os
 import time
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from itertools import count
 from pathlib import Path
 from typing import Any, Final, ParamSpec, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -26,7 +25,6 @@ PART: Final = ".part"
 TURN_S: Final = 10.0
 """How long a writer waits for another one."""
 _LOCK: Final = ".lock"
-_number = count()
 
 
 class Place(Protocol):
@@ -255,7 +253,8 @@ def put(target: Path, data: bytes, *, durable: bool = False, private: bool = Fal
         OSError: the disk refused.
     """
     target.parent.mkdir(mode=0o700 if private else 0o777, parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.{os.getpid()}-{next(_number)}{PART}")
+    # In containers every process has the same few numbers, and one that was killed left its part.
+    part = target.with_name(f".{target.name}.{os.urandom(8).hex()}{PART}")
     handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o666)
     try:
         with os.fdopen(handle, "wb") as file:

@@ -5,8 +5,9 @@ any, so that this ref alone can be pushed and served.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from llmvc.app.revisions import Resolved
 from llmvc.app.workspace import Workspace
@@ -15,11 +16,15 @@ from llmvc.core.bundle import Bundle, parts
 from llmvc.core.digest import Digest
 from llmvc.core.policy import Policy
 from llmvc.core.release import Move, Release
-from llmvc.errors import ConfigError, NotFoundError, RefMoved
+from llmvc.errors import ConfigError, LlmvcError, NotFoundError, RefMoved
 from llmvc.store.chain import EnvChain, Tip, object_name
 
 if TYPE_CHECKING:
     from llmvc.core.estimate import Verdict
+
+
+PUSHED: Final = ("rollback", "override")
+"""What is for the bad day, and pushed at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,11 @@ class Moved:
     suite_note: str = ""
     verdict: "Verdict | None" = None
     pushed: str = ""
+
+    @property
+    def unsent(self) -> bool:
+        """Whether it was to be pushed and did not arrive."""
+        return self.pushed.startswith("NOT PUSHED")
 
 
 class Place(NamedTuple):
@@ -68,6 +78,7 @@ def append(
     policy: bytes,
     blobs: Mapping[str, bytes] | None = None,
     dry_run: bool = False,
+    publishing: bool = True,
 ) -> Moved:
     """Carries out a move.
 
@@ -79,6 +90,8 @@ def append(
         policy: bytes of the policy in force.
         blobs: suite and report, where the move brings them.
         dry_run: say what would happen, write nothing.
+        publishing: tell which canaries are void by this, and write the snapshots; those of
+            `PUSHED` and canaries do so, after their push.
 
     Raises:
         ConfigError: the environment holds canaries, and this is no move of one, or the reverse.
@@ -102,11 +115,32 @@ def append(
         chain.append(tip, following, held, author=ws.actor, time=ws.now())
     except RefMoved as err:
         raise _lost(place, following, err) from err
-    if move.kind not in ("rollback", *canary.KINDS):  # they publish after their push
+    if publishing and move.kind not in (*PUSHED, *canary.KINDS):
         from llmvc.app.serving import publish  # noqa: PLC0415 (a dry run writes nothing)
 
+        tell_void(ws, place)
         ws.tell(publish(ws))
     return Moved(following, written=True)
+
+
+def tell_void(
+    ws: Workspace, place: Place, heads: Mapping[tuple[str, str], str] | None = None
+) -> None:
+    """Tells which canaries are void because the environment beside them has moved.
+
+    Args:
+        ws: the workspace.
+        place: where that environment stood before.
+        heads: the newest commits of the bundle's environments; None to list them now.
+    """
+    if place.tip is None:
+        return
+    bundle, left = place.chain.bundle, place.tip.release.digest
+    with suppress(LlmvcError):  # what is wrong with others stops no move
+        for (_, env), oid in (ws.repo.heads(bundle) if heads is None else heads).items():
+            found = ws.repo.chain(bundle, env).at(oid).release.canary
+            if found is not None and found.baseline == left:
+                ws.tell(f"the canary in {bundle}/{env} is void by this; llmvc canary abort ends it")
 
 
 def check_fits(place: Place, kind: str) -> None:

@@ -38,11 +38,11 @@ def push_release(
                 healed = [f"; {notice.what}: {notice.hint}" for notice in outcome.notices]
                 return "".join((f"pushed to {remote}", *healed)), final
             if outcome.winner is None:
-                return f"NOT PUSHED: {outcome.reason}", final
+                return f"NOT PUSHED: {outcome.reason}; mend that, then llmvc push", final
             sync.fetch(ws.repo, remote)
             sync.drop(ws.repo, remote, bundle, env)
         except LlmvcError as err:
-            return f"NOT PUSHED: {err}", final
+            return f"NOT PUSHED: {err}; mend the network, then llmvc push", final
         final = once_more()
         if final is None:
             won = outcome.winner
@@ -51,4 +51,4 @@ def push_release(
                 f"{won.seq}, {won.kind} to {short(won.to)}",
                 hint="look at it, and roll back again if it is no better",
             )
-    return f"NOT PUSHED: {remote} moved {TRIES} times", final
+    return f"NOT PUSHED: {remote} moved {TRIES} times; run llmvc push", final

@@ -7,6 +7,7 @@ from llmvc.app.workspace import Workspace
 from llmvc.core import digest
 from llmvc.core.bundle import Bundle, parts
 from llmvc.core.digest import Digest
+from llmvc.core.request import CANNED
 from llmvc.errors import ConfigError, NotFoundError
 from llmvc.evals.providers import connect
 from llmvc.evals.providers.base import Provider
@@ -25,10 +26,18 @@ def connection(config: "Config", wanted: str) -> "Connection":
     """Returns the connection of a name.
 
     Raises:
-        ConfigError: the configuration has none of that name.
+        ConfigError: the configuration has none of that name, or one that is built in.
     """
     from llmvc.files.config import Connection  # noqa: PLC0415 (with YAML, when it is needed)
 
+    if wanted == CANNED:
+        if wanted in config.providers:
+            raise ConfigError(
+                f"provider {CANNED!r} in .llmvc/config.yaml: the name is taken, for bundles that "
+                "are their own answer",
+                hint="give it another name, there and as model.provider",
+            )
+        return Connection(wanted, CANNED, {"self_hosted": True})
     if wanted in config.providers:
         return config.providers[wanted]
     if wanted == "openai":

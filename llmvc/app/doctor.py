@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
-from llmvc.app import hooks
+from llmvc.app import hooks, revisions
 from llmvc.app.workspace import Workspace
+from llmvc.core import digest
 from llmvc.core.digest import Digest
 from llmvc.core.judging import TRUSTED
 from llmvc.core.plural import count
@@ -82,9 +84,20 @@ def _config(ws: Workspace) -> Iterator[Finding]:
             )
         else:
             yield Finding("ok", f"provider {name}: {connection.kind}")
+    for env, name in sorted(config.safe.items()):
+        yield from guarded(partial(_safe, env=env, name=name), ws)
+
+
+def _safe(ws: Workspace, env: str, name: str) -> Iterator[Finding]:
+    found = revisions.safe_version(ws, env)
+    if found is not None:
+        yield Finding("ok", f"safe version of {env}: {name} {digest.short(found)}")
 
 
 def _bundles(ws: Workspace) -> Iterator[Finding]:
+    from llmvc.files.suite import find_suites  # noqa: PLC0415 (with YAML, when it is needed)
+
+    safe = {named.partition("@")[0] for named in ws.config.safe.values()}
     for name, path in sorted(ws.manifests.items()):
         try:
             found = ws.manifest_of(name)
@@ -96,6 +109,8 @@ def _bundles(ws: Workspace) -> Iterator[Finding]:
             yield _judge(ws, name, found.bundle.digest)
             continue
         try:
+            if name in safe and name not in find_suites(ws.files, ws.config):
+                continue  # it goes to prod without evidence
             loaded = ws.suite_of(name, None)
         except LlmvcError as err:
             yield Finding("bad", str(err), err.hint)

@@ -130,11 +130,20 @@ def compare(
         revision: the version; None for the only bundle of the working tree.
         env: the environment; None for the one that measurements are for.
         suite: path of the suite file; None for the bundle's only one.
+
+    Raises:
+        ConfigError: the environment holds canaries, which are measured by another one.
     """
     config = ws.config
     where = env if env is not None else default_environment(config)
     if env is not None:
         ws.policy(env)  # a name that nobody knows serves nothing: it would pass for a first release
+    if where in config.canaries:
+        of = config.canaries[where].of
+        raise ConfigError(
+            f"{where} holds canaries of {of}: they are measured against what {of} serves",
+            hint=f"--env {of}",
+        )
     candidate = revisions.resolve(ws, revision if revision is not None else ws.bundle_name(None))
     baseline = served_bundle(ws, candidate.name, where)
     loaded = ws.suite_of(candidate.name, suite)

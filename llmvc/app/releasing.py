@@ -9,18 +9,19 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from llmvc.app import appointing, evidence, revisions
-from llmvc.app.appending import Moved, Place, append, check_fits
+from llmvc.app.appending import Moved, Place, append, check_fits, tell_void
 from llmvc.app.evidence import Question
 from llmvc.app.migrating import stored
-from llmvc.app.revisions import Resolved
+from llmvc.app.revisions import Resolved, committed
 from llmvc.app.workspace import Workspace
 from llmvc.core import digest, release
+from llmvc.core.bundle import Bundle
 from llmvc.core.estimate import Verdict
 from llmvc.core.policy import Policy
 from llmvc.core.release import Move, told
 from llmvc.core.report import Report
 from llmvc.core.suite import Suite
-from llmvc.core.version import Source, Version
+from llmvc.core.version import Source
 from llmvc.errors import ConfigError, Inconclusive, UsageError
 from llmvc.store.chain import CALIBRATION, MIGRATION, REPORT
 
@@ -62,8 +63,6 @@ def promote(
 ) -> Moved:
     """Lets an environment serve a version that passed against what it serves now.
 
-    A judge has no report to pass: it is released on its calibration (ADR 0018).
-
     Args:
         ws: the workspace.
         revision: a committed version; a bare name is the working tree, which must equal one.
@@ -71,7 +70,7 @@ def promote(
         suite: path of the suite file; None for the bundle's only one.
         exceptions: what goes beyond the evidence.
         dry_run: check everything, write nothing.
-        place: where the environment stood when the caller judged it; None to look now.
+        place: as the caller, who publishes then, judged it; None to look now.
 
     Raises:
         GateBlocked: the evidence says fail.
@@ -80,33 +79,43 @@ def promote(
     """
     candidate = revisions.resolve(ws, revision)
     policy = policy_of(ws, env)
-    source = source_of(ws, candidate, policy, env)
-    place = place or Place.of(ws, candidate.name, env)
+    publishing, place = place is None, place or Place.of(ws, candidate.name, env)
     if place.tip is not None and place.serving == candidate.bundle.digest:
         return Moved(place.tip.release, written=False)
     check_fits(place, "promote")
     check_again(place, candidate, exceptions)
-    baseline = revisions.released_bundle(place.chain, place.tip) if place.tip else None
     move = Move(
-        kind=release.kind_of_promotion(baseline, candidate.bundle),
+        kind=_kind(place, candidate.bundle),
         to=candidate.bundle.digest,
         policy=policy.digest,
-        source=source,
+        source=source_of(ws, candidate, policy, env),
         time=ws.time,
         actor=ws.actor,
         reason=reason_of(exceptions),
         proven=True,
     )
     if candidate.bundle.kind == "judge":
-        made = appointing.vouch(ws, place, candidate)
+        made = appointing.vouch(ws, place, candidate)  # it has no report to pass: ADR 0018
         on = Grounds(move._replace(report=made.digest), {CALIBRATION: made.to_bytes()})
     else:
         on = measured(ws, place, candidate, move, policy=policy, exceptions=exceptions, suite=suite)
-    blobs = {**on.blobs, **_migration(ws, place, on)}
     moved = append(
-        ws, place, on.move, candidate, policy=policy.to_bytes(), blobs=blobs, dry_run=dry_run
+        ws,
+        place,
+        on.move,
+        candidate,
+        policy=policy.to_bytes(),
+        blobs={**on.blobs, **_migration(ws, place, on)},
+        dry_run=dry_run,
+        publishing=publishing,
     )
     return replace(moved, suite_note=on.note, verdict=on.verdict)
+
+
+def _kind(place: Place, candidate: Bundle) -> str:
+    """Returns what a promotion of a bundle over what is served is called."""
+    served = revisions.released_bundle(place.chain, place.tip) if place.tip else None
+    return release.kind_of_promotion(served, candidate)
 
 
 def _migration(ws: Workspace, place: Place, on: "Grounds") -> dict[str, bytes]:
@@ -176,28 +185,52 @@ def measured(
 def adopt(ws: Workspace, revision: str, env: str, *, reason: str, dry_run: bool = False) -> Moved:
     """Records what an environment serves already, unmeasured, as its first release."""
     candidate = revisions.resolve(ws, revision)
-    if ws.repo.chain(candidate.name, env).tip() is not None:
+    place = Place.of(ws, candidate.name, env)
+    if place.tip is not None:
         raise UsageError(
             f"{candidate.name} already has releases in {env}",
             hint="adopt is for the first; promote it, or override with a reason",
         )
-    return _unmeasured(ws, candidate, env, kind="adopt", reason=reason, dry_run=dry_run)
+    return _unmeasured(ws, candidate, place, kind="adopt", reason=reason, dry_run=dry_run)
 
 
 def override(
-    ws: Workspace, revision: str, env: str, *, reason: str, dry_run: bool = False
+    ws: Workspace, revision: str, env: str, *, reason: str, push: bool = True, dry_run: bool = False
 ) -> Moved:
-    """Lets an environment serve a committed version without evidence; the log shows it for good."""
+    """Lets an environment serve a committed version without evidence; the log shows it for good.
+
+    Args:
+        ws: the workspace.
+        revision: the version.
+        env: the environment.
+        reason: why.
+        push: whether to push that one ref, if there is a remote: it is a verb for the bad day.
+        dry_run: say what would happen, write nothing.
+
+    Raises:
+        RefMoved: the remote has another release, which is fetched; ours is dropped.
+    """
     candidate = revisions.resolve(ws, revision)
-    return _unmeasured(ws, candidate, env, kind="override", reason=reason, dry_run=dry_run)
+    place = Place.of(ws, candidate.name, env)
+    moved = _unmeasured(ws, candidate, place, kind="override", reason=reason, dry_run=dry_run)
+    if not moved.written:
+        return moved
+    from llmvc.app.carrying import push_release  # noqa: PLC0415 (a dry run never talks)
+    from llmvc.app.serving import publish  # noqa: PLC0415
+
+    if push:
+        outcome, _ = push_release(ws, candidate.name, env, lambda: None)
+        moved = replace(moved, pushed=outcome)
+    tell_void(ws, place)
+    ws.tell(publish(ws, unpushed=True))
+    return moved
 
 
 def _unmeasured(
-    ws: Workspace, candidate: Resolved, env: str, *, kind: str, reason: str, dry_run: bool
+    ws: Workspace, candidate: Resolved, place: Place, *, kind: str, reason: str, dry_run: bool
 ) -> Moved:
-    policy = policy_of(ws, env)
+    policy = policy_of(ws, place.chain.env)
     version = committed(ws, candidate)[-1]
-    place = Place.of(ws, candidate.name, env)
     if place.tip is not None and place.serving == candidate.bundle.digest:
         return Moved(place.tip.release, written=False)
     move = Move(
@@ -219,34 +252,13 @@ def policy_of(ws: Workspace, env: str) -> Policy:
         NotFoundError: the configuration has no such environment, or there is no such bundle.
         ConfigError: it holds canaries, or the safe version was never committed.
     """
-    policy, safe = ws.policy(env), ws.config.safe.get(env)
+    policy = ws.policy(env)
     if policy.canary_of is not None:
         raise ConfigError(
             f"{env} holds canaries of {policy.canary_of} and moves by them alone",
             hint=f"llmvc canary start REV {env}",
         )
-    if safe is None:
-        return policy
-    found = revisions.resolve(ws, safe)
-    committed(ws, found)
-    return replace(policy, safe=found.bundle.digest)
-
-
-def committed(ws: Workspace, candidate: Resolved) -> tuple[Version, ...]:
-    """Returns the version records of a bundle, the newest last.
-
-    Raises:
-        ConfigError: it was never committed.
-    """
-    history = ws.repo.versions.history(candidate.name)
-    versions = tuple(item for item in history if item.bundle == candidate.bundle.digest)
-    if not versions:
-        raise ConfigError(
-            f"{candidate.label} ({digest.short(candidate.bundle.digest)}) "
-            "is not a committed version",
-            hint=f"llmvc commit {candidate.name} -m '…'",
-        )
-    return versions
+    return replace(policy, safe=revisions.safe_version(ws, env))
 
 
 def source_of(ws: Workspace, candidate: Resolved, policy: Policy, env: str) -> Source:

@@ -9,7 +9,15 @@ from llmvc.core.bundle import Bundle
 from llmvc.core.digest import Digest
 from llmvc.core.names import Revision
 from llmvc.core.release import Release
-from llmvc.errors import FormatError, IntegrityError, LlmvcError, NotFoundError, UsageError
+from llmvc.core.version import Version
+from llmvc.errors import (
+    ConfigError,
+    FormatError,
+    IntegrityError,
+    LlmvcError,
+    NotFoundError,
+    UsageError,
+)
 from llmvc.store.chain import EnvChain, Tip
 
 
@@ -53,6 +61,42 @@ def resolve(ws: Workspace, text: str) -> Resolved:
     return Resolved(
         name, label, manifest.bundle, None, manifest.files, tuple(manifest.assets.items())
     )
+
+
+def safe_version(ws: Workspace, env: str) -> Digest | None:
+    """Returns the version that `rollback --to safe` is to serve; None if none is configured.
+
+    Raises:
+        NotFoundError: there is no such bundle.
+        ConfigError: it was never committed.
+    """
+    named = ws.config.safe.get(env)
+    if named is None:
+        return None
+    try:
+        found = resolve(ws, named)
+        committed(ws, found)
+    except LlmvcError as err:
+        where = f".llmvc/config.yaml: environments.{env}.safe"
+        raise type(err)(f"{where}: {err}", hint=err.hint) from err
+    return found.bundle.digest
+
+
+def committed(ws: Workspace, candidate: Resolved) -> tuple[Version, ...]:
+    """Returns the version records of a bundle, the newest last.
+
+    Raises:
+        ConfigError: it was never committed.
+    """
+    history = ws.repo.versions.history(candidate.name)
+    versions = tuple(item for item in history if item.bundle == candidate.bundle.digest)
+    if not versions:
+        raise ConfigError(
+            f"{candidate.label} ({digest.short(candidate.bundle.digest)}) "
+            "is not a committed version",
+            hint=f"llmvc commit {candidate.name} -m '…'",
+        )
+    return versions
 
 
 def unreleased(ws: Workspace, bundle: str, env: str) -> NotFoundError:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from llmvc.app import revisions
-from llmvc.app.appending import Moved, Place, append, check_fits
+from llmvc.app.appending import Moved, Place, append, check_fits, tell_void
 from llmvc.app.revisions import Resolved
 from llmvc.app.workspace import Workspace
 from llmvc.core import digest, release
@@ -20,7 +20,7 @@ from llmvc.core.bundle import Bundle, Parts, parts
 from llmvc.core.digest import Digest
 from llmvc.core.names import Revision
 from llmvc.core.release import Move, Release
-from llmvc.errors import ConfigError, IntegrityError, LlmvcError, NotFoundError, UsageError
+from llmvc.errors import ConfigError, IntegrityError, NotFoundError, UsageError
 from llmvc.store.chain import EnvChain, Tip, object_name
 
 SAFE: Final = "safe"
@@ -112,17 +112,13 @@ def _heads(ws: Workspace, bundle: str, env: str) -> dict[tuple[str, str], str]:
 
 def _notice(ws: Workspace, place: Place, wish: Wish, heads: Mapping[tuple[str, str], str]) -> None:
     """Tells what whoever is on call may not know: a colleague was faster, or a canary is void."""
-    bundle, left = place.chain.bundle, place.tip.release if place.tip else None
+    left = place.tip.release if place.tip else None
     if left is None:
         return
     if left.kind == "rollback" and wish.revision is None and not wish.safe:
         before = f"release {left.seq} by {left.actor} at {left.time}"
         ws.tell(f"{before} was a rollback, too: this goes back further")
-    with suppress(LlmvcError):  # what is wrong with others stops no rollback
-        for (_, env), oid in heads.items():
-            canary = ws.repo.chain(bundle, env).at(oid).release.canary
-            if canary is not None and canary.baseline == left.digest:
-                ws.tell(f"the canary in {bundle}/{env} is void by this; llmvc canary abort ends it")
+    tell_void(ws, place, heads)
 
 
 def _pushed(ws: Workspace, place: Place, wish: Wish, moved: Moved) -> Moved:

@@ -6,13 +6,14 @@
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmvc.app.workspace import Workspace
 from llmvc.core.names import check_name
-from llmvc.errors import ConfigError, LlmvcError, NotFoundError, UsageError
+from llmvc.errors import ConfigError, FormatError, LlmvcError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from llmvc.core.canon import Json
@@ -57,7 +58,7 @@ def snapshot(
         prune: remove objects that no reader can need any more.
 
     Raises:
-        UsageError: there is no place to write to.
+        UsageError: there is no place to write to, or it holds what is not to be told of.
         NotFoundError: nothing of that name was released.
         IntegrityError: an environment went back or is forked against what lies there.
         StoreError: the place cannot be written.
@@ -69,6 +70,8 @@ def snapshot(
         )
     source = source_of(ws, bundles, envs)
     _check_released(ws, bundles, envs)
+    for target in targets:
+        _check_whole(target, bundles, envs)
     return tuple(_write(source, target, prune=prune) for target in targets)
 
 
@@ -88,8 +91,12 @@ def publish(ws: Workspace, *, unpushed: bool = False) -> str:
     except LlmvcError as err:
         return f"snapshot NOT WRITTEN: {err}"
     if waits:
-        return f"snapshot waits: {', '.join(waits)} is not pushed; run llmvc push"
+        return f"snapshot waits: {_not_pushed(waits)}; run llmvc push"
     return "\n".join(_published(source_of(ws), target) for target in targets)
+
+
+def _not_pushed(names: Sequence[str]) -> str:
+    return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} not pushed"
 
 
 def _published(source: "GitSource", target: str) -> str:
@@ -189,6 +196,31 @@ def _unpushed(ws: Workspace) -> tuple[str, ...]:
     from llmvc.store.following import unpushed  # noqa: PLC0415 (a rollback does not ask)
 
     return unpushed(ws.repo)
+
+
+def _check_whole(target: str, bundles: Sequence[str], envs: Sequence[str]) -> None:
+    """Checks that nothing that lies at a place is left out; readers refuse a snapshot without it.
+
+    Raises:
+        UsageError: something is.
+    """
+    if not bundles and not envs:
+        return
+    from llmvc.core import pointer  # noqa: PLC0415
+    from llmvc.places import place_at  # noqa: PLC0415 (few verbs write one)
+
+    place = place_at(target)
+    held = place.read(pointer.POINTER)
+    known: Iterable[pointer.Key] = ()
+    with suppress(FormatError):  # the export says so
+        known = sorted(pointer.read(held)[0]) if held is not None else ()
+    for bundle, env in known:
+        for option, name, wanted in (("--bundle", bundle, bundles), ("--env", env, envs)):
+            if wanted and name not in wanted:
+                raise UsageError(
+                    f"{place.name} holds {bundle}/{env}, which {option} leaves out",
+                    hint=f"add {option} {name}, or write to a place of its own",
+                )
 
 
 def _check_released(ws: Workspace, bundles: Sequence[str], envs: Sequence[str]) -> None:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from llmvc.app import revisions
 from llmvc.app.revisions import Resolved
 from llmvc.app.workspace import Workspace
+from llmvc.core import digest
 from llmvc.core.bundle import SECTIONS, Bundle
 from llmvc.core.canary import Canary, void
+from llmvc.core.canon import mapped
 from llmvc.core.digest import Digest
 from llmvc.core.release import Release
 from llmvc.core.version import Version
@@ -271,10 +273,14 @@ def _state(ws: Workspace, name: str, environments: tuple[EnvironmentState, ...])
 
 def _check_members(ws: Workspace, manifest: "Manifest") -> None:
     """Checks that every member of a set is a committed bundle, so that the set is whole."""
-    for wanted in manifest.bundle.asset_digests():
-        if wanted not in manifest.assets and ws.repo.versions.read(wanted) is None:
+    from llmvc.files.reading import read_yaml  # noqa: PLC0415 (with YAML, when it is needed)
+
+    for member, wanted in mapped(manifest.bundle.body.get("members")).items():
+        if ws.repo.versions.read(digest.parse(wanted)) is None:
+            written = mapped(read_yaml(ws.files.read(manifest.path), manifest.path).value)
+            bundle = mapped(written.get("members")).get(member)
             raise ConfigError(
-                f"{manifest.path}: member {wanted[:15]} is not a committed version",
+                f"{manifest.path}: member {member} ({bundle}) is not a committed version",
                 hint="llmvc commit each member first",
             )
 

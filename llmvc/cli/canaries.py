@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -11,13 +12,24 @@ from llmvc.app.canary.moving import Promoted
 from llmvc.app.canary.sending import How
 from llmvc.cli import moved, options
 from llmvc.cli.output import current
+from llmvc.core.names import is_name
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def name(command: Command) -> Command:
     """Adds the argument that names a canary, which `scene.find` reads."""
-    return click.argument("name", metavar="[BUNDLE][@ENV]", required=False)(command)
+    return click.argument("name", metavar="[BUNDLE][@ENV]", nargs=-1, callback=_one)(command)
+
+
+def _one(ctx: click.Context, _: click.Parameter, words: tuple[str, ...]) -> str | None:
+    """Returns the only name; files are what the shell made of a pattern for --logs."""
+    files = [word for word in words if not is_name(word) and Path(word).is_file()]
+    if files and any(option.name == "logs" for option in ctx.command.params):
+        ctx.fail(f"unexpected {files[0]}, quote the pattern: --logs '*.jsonl'")
+    if len(words) > 1:
+        ctx.fail(f"unexpected {words[1]}")
+    return words[0] if words else None
 
 
 def logged(command: Command) -> Command:

@@ -1,14 +1,16 @@
 """What a promote or a canary's start may take upon itself beyond the evidence."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
 from llmvc.app.releasing import Exceptions
 from llmvc.cli.options import reason as reason_option
+from llmvc.errors import UsageError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+_WHY: Final = "--reason '…'"
 
 
 def options(command: Command) -> Command:
@@ -44,7 +46,15 @@ def options(command: Command) -> Command:
 
 
 def read(**taken: Any) -> Exceptions:
-    """Returns what was taken upon oneself, from the values of these options."""
+    """Returns what was taken upon oneself, from the values of these options.
+
+    Raises:
+        UsageError: one of them needs a reason.
+    """
+    for name in ("accept_inconclusive", "clear_severe", "again"):
+        if taken[name] and taken["reason"] is None:
+            option = name.replace("_", "-")
+            raise UsageError(f"--{option} needs a reason: --reason is missing", hint=_WHY)
     listed = (taken["clear_severe"] or "").split(",")
     return Exceptions(
         taken["reason"],

@@ -6,6 +6,7 @@
 """
 
 import gc
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -107,8 +108,10 @@ def run(arguments: Sequence[str]) -> int:  # noqa: PLR0911 (one return a kind of
         return out.failure("usage", err.format_message(), usage, 2, as_json=as_json)
     except click.ClickException as err:
         return out.failure("usage", err.format_message(), "", 2, as_json=as_json)
-    except (KeyboardInterrupt, click.Abort):
-        return out.failure("interrupted", "interrupted", "", 130, as_json=False)
+    except (KeyboardInterrupt, click.Abort) as err:
+        # click turns the one into the other; its words, if any, say what the command leaves.
+        told = str(err.__cause__) if isinstance(err.__cause__, KeyboardInterrupt) else ""
+        return out.failure("interrupted", "interrupted", told, 130, as_json=False)
     except LlmvcError as err:
         _trace(out)
         return out.failure(err.code, str(err), err.hint, err.exit_code, as_json=as_json)
@@ -138,6 +141,8 @@ def main() -> None:
     """Runs the command line of this process."""
     # Rows by the ten thousand, hardly a cycle among them: to look for some often costs a third.
     gc.set_threshold(200_000, 20, 100)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr does; a prompt may hold any
     code = 0
     try:
         code = run(sys.argv[1:])

@@ -1,5 +1,7 @@
 """How a measurement is shown; eval, gate, migrate and ship share it."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from llmvc.cli.output import Output
@@ -9,6 +11,15 @@ if TYPE_CHECKING:
     from llmvc.app.judging import Measured
 
 EXITS: Final = {"pass": 0, "fail": 1, "inconclusive": 3}
+
+
+@contextmanager
+def kept() -> Generator[None]:
+    """Says of a measurement that is interrupted what is left of it."""
+    try:
+        yield
+    except KeyboardInterrupt as err:
+        raise KeyboardInterrupt("finished runs are kept: the next one goes on from them") from err
 
 
 def show(out: Output, done: "Measured", *, as_json: bool) -> None:

@@ -1,14 +1,16 @@
 """Options that several commands share, and how their values become workspaces."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from math import isfinite
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from llmvc.cli.output import current
+from llmvc.cli.types import Finite, Reason
 from llmvc.core import names
-from llmvc.errors import UsageError
+from llmvc.errors import LlmvcError, UsageError
 
 if TYPE_CHECKING:
     from llmvc.app.workspace import Workspace
@@ -44,7 +46,14 @@ def actor(command: Command) -> Command:
 
 def reason(command: Command) -> Command:
     """Adds --reason."""
-    return click.option("--reason", metavar="TEXT", help="Why; it stands in the release for good.")(
+    told = "Why; it stands in the release for good."
+    return click.option("--reason", type=Reason(), metavar="TEXT", help=told)(command)
+
+
+def required_reason(command: Command) -> Command:
+    """Adds --reason, which must be given."""
+    told = "Why; it is kept for good."
+    return click.option("--reason", type=Reason(), required=True, metavar="TEXT", help=told)(
         command
     )
 
@@ -60,7 +69,7 @@ def measuring(command: Command) -> Command:
             _usd("--max-judge-usd", "Stop before spending more on judges."),
             click.option(
                 "--max-seconds",
-                type=click.FloatRange(min=0),
+                type=Finite(min=0),
                 metavar="S",
                 help="Stop after so long; go on later.",
             ),
@@ -83,7 +92,7 @@ def _concurrency(what: str) -> Callable[[Command], Command]:
 
 
 def _usd(name: str, told: str, *stored: str) -> Callable[[Command], Command]:
-    return click.option(name, *stored, type=click.FloatRange(min=0), metavar="USD", help=told)
+    return click.option(name, *stored, type=Finite(min=0), metavar="USD", help=told)
 
 
 def _unpriced(what: str) -> Callable[[Command], Command]:
@@ -112,16 +121,62 @@ def workspace(actor: str | None = None) -> "Workspace":
     return opened
 
 
-def revision_and_env(arguments: tuple[str, ...], usage: str) -> tuple[str | None, str]:
-    """Reads `[REV] ENV`.
+def revision_and_env(
+    arguments: tuple[str, ...], usage: str, *, at: bool = False
+) -> tuple[str | None, str]:
+    """Reads `[REV] ENV`, or `BUNDLE/ENV` in one.
+
+    Args:
+        arguments: the words.
+        usage: what was expected.
+        at: whether `BUNDLE@ENV` may stand for `BUNDLE ENV`, since it can mean nothing else.
 
     Raises:
-        UsageError: there are none or more than two, or the environment is no name.
+        UsageError: there are none or more than two, or the environment is missing or no name.
     """
     if not 1 <= len(arguments) <= 2:
         raise UsageError(f"expected {usage}", hint="for one: support prod")
-    env = names.check_name(arguments[-1], "environment")
-    return (arguments[0] if len(arguments) == 2 else None), env
+    if len(arguments) == 2:
+        return arguments[0], names.check_name(arguments[1], "environment")
+    one, place = arguments[0], names.placed(arguments[0])
+    bundle, parted, env = place.partition("@")
+    if not parted:
+        return None, names.check_name(one, "environment")
+    if place == one and not (at and names.is_name(env)):
+        raise env_missing(one)
+    return bundle or None, env
+
+
+def bundle_and_env(bundle: str | None, env: str | None) -> tuple[str | None, str]:
+    """Reads `[BUNDLE] [ENV]`, by default prod, or `BUNDLE/ENV` or `BUNDLE@ENV` in one.
+
+    Raises:
+        UsageError: the environment is no name.
+    """
+    if bundle is not None and env is None:
+        bundle, _, env = names.placed(bundle).partition("@")
+    return bundle or None, names.check_name(env or "prod", "environment")
+
+
+def env_missing(given: str) -> UsageError:
+    """Returns the error of a command that was given a version, but not where it goes."""
+    command = click.get_current_context().command_path
+    return UsageError("the environment is missing", hint=f"for one: {command} {given} prod")
+
+
+def check_env_given(ws: "Workspace", where: tuple[str, ...]) -> None:
+    """Tells a bundle that stands alone from an environment.
+
+    Raises:
+        UsageError: the only word is a bundle, and no environment.
+    """
+    heads = ws.repo.environments()
+    bundles, envs = ({place[at] for place in heads} for at in (0, 1))
+    with suppress(LlmvcError):  # a rollback needs no configuration
+        envs |= set(ws.config.environments)
+        bundles |= set(ws.manifests)
+    if len(where) == 1 and where[0] in bundles - envs:
+        raise env_missing(where[0])
 
 
 def scale(text: str | None) -> tuple[float, float]:

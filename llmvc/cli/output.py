@@ -47,7 +47,9 @@ class Output:
 
     def json(self, kind: str, members: Mapping[str, object]) -> None:
         """Prints one versioned object, keys sorted, never coloured."""
-        sys.stdout.write(versioned(kind, members))
+        # JSON has an escape of its own for what the channel cannot write; Python's is none.
+        wide = (sys.stdout.encoding or "utf-8").lower().startswith("utf")
+        sys.stdout.write(versioned(kind, members, ascii_only=not wide))
 
     def save(self, path: str, text: str, *, private: bool = False) -> None:
         """Writes what was asked for to a file instead; a new private one is its owner's alone.
@@ -87,9 +89,9 @@ class Output:
         return exit_code
 
 
-def versioned(kind: str, members: Mapping[str, object]) -> str:
+def versioned(kind: str, members: Mapping[str, object], *, ascii_only: bool = False) -> str:
     """Returns one versioned object, keys sorted, as lines of JSON."""
-    text = json.dumps({"llmvc": kind, **members}, indent=2, sort_keys=True, ensure_ascii=False)
+    text = json.dumps({"llmvc": kind, **members}, indent=2, sort_keys=True, ensure_ascii=ascii_only)
     return text + "\n"
 
 

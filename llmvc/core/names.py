@@ -48,6 +48,12 @@ def env_of(ref: str) -> tuple[str, str] | None:
     return bundle, env
 
 
+def placed(text: str) -> str:
+    """Returns `BUNDLE@ENV` for `BUNDLE/ENV`, which output prints; else the text."""
+    bundle, slash, env = text.partition("/")
+    return f"{bundle}@{env}" if slash and is_name(bundle) and is_name(env) else text
+
+
 class Revision(NamedTuple):
     """A version as a person names it.
 
@@ -74,6 +80,8 @@ class Revision(NamedTuple):
         Raises:
             UsageError: the text follows none of the six spellings.
         """
+        if placed(text) != text:
+            raise UsageError(f"{text!r} names no version", hint=f"write {placed(text)}")
         head, at, rest = text.partition("@")
         bundle = check_name(head, "bundle") if head else None
         if not at:

@@ -12,10 +12,14 @@ from typing import Final, NamedTuple
 
 from llmvc.core import canon, context, digest, template
 from llmvc.core.bundle import Bundle
+from llmvc.core.canon import listed, mapped
 from llmvc.core.context import Part
 from llmvc.errors import FormatError
 
 TYPE: Final = "request/1"
+
+CANNED: Final = "canned"
+"""The provider of a bundle that answers by itself, without a model."""
 
 # Members that reach the provider as they stand in the bundle.
 PASSED: Final = (
@@ -78,6 +82,10 @@ def make(
     body = bundle.body
     values = {**defaults(bundle), **variables}
     messages = body.get("messages")
+    if bundle.kind == "set":
+        raise FormatError(
+            "a set has no messages", hint="a set: render one of its members with .member(NAME)"
+        )
     if not isinstance(messages, Sequence) or isinstance(messages, str) or not messages:
         raise FormatError("the bundle has no messages", hint="add messages to its manifest")
     rendered = [_message(message, values, assets) for message in messages]
@@ -101,6 +109,25 @@ def make(
     request: dict[str, canon.Json] = {"llmvc": TYPE, "messages": sent, **passed}
     size = context.size(request, count) if limit.policy == "drop_oldest" else None
     return Made(request, len(parts) - len(kept), size)
+
+
+def canned(request: Mapping[str, canon.Json]) -> str:
+    """Returns the one answer of a bundle that asks no model.
+
+    Args:
+        request: its `request/1` object, or the bundle's own body, whose text has its templates.
+
+    Raises:
+        FormatError: it does not consist of one text of the assistant.
+    """
+    said = [mapped(message) for message in listed(request.get("messages"))]
+    content = said[0].get("content") if len(said) == 1 else None
+    if not isinstance(content, str) or said[0].get("role") != "assistant":
+        raise FormatError(
+            "a canned bundle does not consist of one message of the assistant",
+            hint="write one under messages: {role: assistant, content: …}",
+        )
+    return content
 
 
 def call_seed(seed: int | None, case_id: str, run: int) -> int | None:
@@ -195,10 +222,7 @@ def _few_shot(
 
 def selected(few_shot: Mapping[str, canon.Json]) -> list[Mapping[str, canon.Json]]:
     """Returns the examples that the selector picks: the first k, as written or reversed."""
-    listed = few_shot.get("examples")
-    examples = (
-        [row for row in listed if isinstance(row, Mapping)] if isinstance(listed, Sequence) else []
-    )
+    examples = [row for row in listed(few_shot.get("examples")) if isinstance(row, Mapping)]
     selector = few_shot.get("selector")
     if not isinstance(selector, Mapping):
         return examples

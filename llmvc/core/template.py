@@ -49,7 +49,8 @@ def render(
         if name not in variables:
             raise FormatError(
                 f"template variable {name!r} has no value",
-                hint="add it to the case's vars or give it a default in the bundle's variables",
+                hint="pass it to render, in an eval by the case's vars, or give it a default in "
+                "the bundle's variables",
             )
         return _text(variables[name])
 

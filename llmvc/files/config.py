@@ -31,7 +31,7 @@ class Connection:
     """
 
     name: str
-    kind: Literal["openai", "anthropic", "command", "python", "recorded"]
+    kind: Literal["openai", "anthropic", "command", "python", "recorded", "canned"]
     options: Mapping[str, Json]
     mode: Literal["chat", "app"] = "chat"
 

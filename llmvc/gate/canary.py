@@ -1,7 +1,8 @@
 """What may become of a canary: which move may follow which state, with which evidence.
 
-- A step and a promote need an analysis of the canary's newest release that says pass; what an
-  analysis of that release showed to be worse is not outvoted by another.
+- A step and a promote need an analysis of the canary's newest release that says pass. A pass
+  stands whatever a later look cannot tell, until the measurement is found broken; what an analysis
+  of that release showed to be worse is not outvoted by another.
 - A pause begins a new count and takes nothing back: what was shown to be worse at this share stays.
 - A canary that is void takes no step and is not promoted; it can only be paused or aborted.
 - `answer` is the whole policy of `canary run`: it moves towards less traffic without asking, and
@@ -16,6 +17,7 @@ from llmvc.core import canary as canaries
 from llmvc.core import digest
 from llmvc.core.analysis import Analysis, mistake
 from llmvc.core.canary import Canary, percent
+from llmvc.core.plural import count
 from llmvc.core.release import MEASURED, Release, told
 from llmvc.errors import ConfigError, GateBlocked, Inconclusive, LlmvcError
 
@@ -141,11 +143,11 @@ def passing(
         tip: the canary's newest release.
         analyses: all that are stored about it, the newest last.
         before: those of the releases of the same share before it, if it is a pause.
-        wanted: the one to rest on; None for the newest.
+        wanted: the one to rest on; None for the newest that says pass.
 
     Raises:
         GateBlocked: an analysis at this share says fail.
-        Inconclusive: there is none, or it does not say pass.
+        Inconclusive: none says pass, or the newest says invalid.
     """
     known = [item for item in analyses if mistake(item, tip) is None]
     where = f"release {tip.seq} of {tip.bundle}/{tip.env}"
@@ -167,7 +169,8 @@ def passing(
             f"no look at {where} was taken: nothing was analysed, or too little for a look",
             hint="llmvc canary analyze --logs GLOB",
         )
-    chosen = known[-1] if wanted is None or known[-1].verdict == "invalid" else wanted
+    standing = _passed(known)
+    chosen = known[-1] if standing is None else wanted or standing
     if chosen.verdict != "pass":
         raise Inconclusive(
             f"analysis {digest.short(chosen.digest)} of {where} says {chosen.verdict}: "
@@ -175,6 +178,13 @@ def passing(
             hint=chosen.settle or "llmvc canary analyze --logs GLOB",
         )
     return chosen
+
+
+def _passed(analyses: Sequence[Analysis]) -> Analysis | None:
+    """Returns the newest that says pass; None if none does, or the last says invalid."""
+    if analyses and analyses[-1].verdict == "invalid":
+        return None
+    return next((item for item in reversed(analyses) if item.verdict == "pass"), None)
 
 
 def spent(tip: Release, analyses: Sequence[Analysis]) -> bool:
@@ -191,53 +201,62 @@ def spent(tip: Release, analyses: Sequence[Analysis]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What `canary run` does about an analysis, and why."""
+    """What `canary run` does, why, and on which analysis it rests."""
 
     act: Act
     why: str
+    analysis: Analysis
 
 
-def answer(state: State, analysis: Analysis, *, taken: int, promote: bool) -> Answer:
+def answer(
+    state: State, found: Analysis, stored: Sequence[Analysis] = (), *, promote: bool
+) -> Answer:
     """Returns what a tick does about the newest analysis of an open canary that counts.
 
     Args:
         state: an open canary that is neither void nor promoted.
-        analysis: of its newest release.
-        taken: how many looks at this release are stored, this one among them if it is one.
+        found: the analysis just made of its newest release.
+        stored: all that are stored about that release, the newest last, and `found` if it is.
         promote: whether it may go past the last step.
     """
     tip, canary = state.tip, state.canary
     if tip is None or canary is None:
-        return Answer("hold", "no canary is open")
-    if analysis.verdict == "pass":
-        return _onward(tip, canary, analysis, promote=promote)
-    if analysis.verdict == "fail":
-        return Answer("abort", analysis.reason)
-    if analysis.verdict == "invalid":
-        return _by_policy(tip, canary.plan.on_invalid, f"invalid: {analysis.reason}")
+        return Answer("hold", "no canary is open", found)
+    worst = next((item for item in (*stored, found) if item.verdict == "fail"), None)
+    if worst is not None:
+        return Answer("abort", worst.reason, worst)
+    if found.verdict == "invalid":
+        why = f"invalid: {found.reason}"
+        return Answer(_by_policy(tip, canary.plan.on_invalid), why, found)
+    passed = found if found.verdict == "pass" else _passed(stored)
+    if passed is not None:
+        return _onward(tip, canary, passed, promote=promote)
+    # Two ticks at once may have stored the same look, each under its own name.
+    taken = len({item.look for item in stored if item.verdict != "invalid"})
     if taken < canary.plan.looks:
-        return Answer("hold", f"inconclusive: {analysis.reason}")
-    used = f"inconclusive after all {canary.plan.looks} looks: {analysis.reason}"
-    return _by_policy(tip, canary.plan.on_inconclusive, used)
+        return Answer("hold", f"inconclusive: {found.reason}", found)
+    why = f"inconclusive after {count(taken, 'look')}, all that are planned: {found.reason}"
+    return Answer(_by_policy(tip, canary.plan.on_inconclusive), why, found)
 
 
-def _onward(tip: Release, canary: Canary, analysis: Analysis, *, promote: bool) -> Answer:
+def _onward(tip: Release, canary: Canary, passed: Analysis, *, promote: bool) -> Answer:
     """Returns what a pass leads to."""
     widens = canary.plan.after(canary.share_ppm) is not None
     if tip.kind == "pause":
-        return Answer("hold", f"paused: llmvc canary {'step' if widens else 'promote'} goes on")
+        onward = f"paused: llmvc canary {'step' if widens else 'promote'} goes on"
+        return Answer("hold", onward, passed)
     if widens:
-        return Answer("step", analysis.reason)
+        return Answer("step", passed.reason, passed)
     if promote:
-        return Answer("promote", analysis.reason)
-    return Answer("hold", "the last step passed: llmvc canary promote")
+        return Answer("promote", passed.reason, passed)
+    return Answer("hold", "the last step passed: llmvc canary promote", passed)
 
 
-def _by_policy(tip: Release, wanted: str, why: str) -> Answer:
+def _by_policy(tip: Release, wanted: str) -> Act:
     """Returns what the plan says, as far as there is something left to do."""
     if wanted == "abort":
-        return Answer("abort", why)
-    return Answer("pause" if wanted == "pause" and tip.kind != "pause" else "hold", why)
+        return "abort"
+    return "pause" if wanted == "pause" and tip.kind != "pause" else "hold"
 
 
 def following(canary: Canary, kind: str) -> Canary | None:

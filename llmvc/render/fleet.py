@@ -12,8 +12,13 @@ if TYPE_CHECKING:
     from llmvc.runtime.fleet import Fleet
 
 
-def fleet(found: "Fleet") -> str:
-    """Shows who has not moved, the sum in one line, and what to do."""
+def fleet(found: "Fleet", *, unsent: bool = False) -> str:
+    """Shows who has not moved, the sum in one line, and what to do.
+
+    Args:
+        found: the fleet.
+        unsent: whether the release did not reach the remote, so that no restart helps.
+    """
     rows = [
         (f"  {item.state}", item.process, f"release {item.seq}", f"heard {rfc3339(item.time)}")
         for item in found.left
@@ -23,7 +28,8 @@ def fleet(found: "Fleet") -> str:
     lines.append(told(found))
     if found.those("behind", "silent"):
         wait = f"llmvc fleet {found.bundle} {found.env} --wait 30"
-        lines.append(f"  -> end or restart the ones listed, then {wait}")
+        now = "mend the network, then llmvc push" if unsent else "end or restart the ones listed"
+        lines.append(f"  -> {now}, then {wait}")
     if found.those("forked"):
         lines.append("  -> what the forked ones read is written from elsewhere: see docs/fleet.md")
     return "\n".join(lines)

@@ -167,14 +167,16 @@ class Answers:
 
     def _beat(self, body: bytes) -> Answer:
         beat = Beat.from_bytes(body)
-        path = self._heartbeat(f"{beat.process}")
+        data, path = beat.to_bytes(), self._heartbeat(beat.process)
+        if len(data) > heart.LIMIT:  # spelt in ASCII it is longer, and nobody would read it
+            raise FormatError(f"the heartbeat has more than {heart.LIMIT} bytes in ASCII")
         known = path.exists() or not path.parent.exists()
         if not known and sum(1 for _ in path.parent.iterdir()) >= MOST_HEARTBEATS:
             raise StoreError(
                 f"{MOST_HEARTBEATS} processes are known already", hint="llmvc fleet --prune"
             )
         try:
-            put(path, beat.to_bytes())
+            put(path, data)
         except OSError as err:
             raise StoreError(f"{path} cannot be written: {err.strerror}") from err
         return _json({"ok": True})

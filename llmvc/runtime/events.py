@@ -12,6 +12,7 @@ docs/events.md describes the format; schemas/event.schema.json is its schema.
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from json import JSONEncoder
 from json.encoder import encode_basestring as _quoted
@@ -81,13 +82,13 @@ class Log:
         self._most = most_bytes
         self._named = process
         self._begin()
+        _OPEN.add(self)
 
     def _begin(self) -> None:
         """Starts counting for the process at hand; a forked child is a process of its own."""
-        self._pid = os.getpid()
         start = f"{time.time_ns() // 1_000_000:x}"
         name = self._named or os.uname().nodename
-        self.process = f"{name}:{self._pid}:{start}"
+        self.process = f"{name}:{os.getpid()}:{start}"
         self._name = _quoted(self.process)
         self.dropped = 0
         self._beaten = float("-inf")
@@ -160,7 +161,6 @@ class Log:
             seqs: `BUNDLE/ENV` -> number of the release that this process goes by.
             stale_s: seconds since it was last known to be current.
         """
-        self._child()
         with self._lock:
             counts = {key: list(made) for key, made in self._counts.items()}
         told: Fields = {
@@ -181,7 +181,6 @@ class Log:
             releases: `BUNDLE/ENV` -> number and digest of the release that this process goes by.
             stale_s: seconds since that was last known to be current.
         """
-        self._child()
         now, seqs = self.clock(), {name: seq for name, (seq, _) in releases.items()}
         # A clock that was set back must not silence a process.
         if seqs != self._seqs or abs(now - self._beaten) >= EVERY_S:
@@ -205,7 +204,6 @@ class Log:
 
     def _about(self, of: "Assignment | str | None") -> "About | None":
         """Returns what events on an assignment, or on its id, say of it; None if it is none."""
-        self._child()
         last, known = self._last
         if of is last and known is not None:
             return known
@@ -236,6 +234,7 @@ class Log:
             told: further members; those that are None are left out.
             count: 0 for an assignment and 1 for a call, which heartbeats count; None for others.
         """
+        line = b""
         try:
             known = {name: value for name, value in told.items() if value is not None}
             rest = f",{_ENCODE(known)[1:]}" if known else "}"
@@ -243,13 +242,16 @@ class Log:
                 f'{{"llmvc":"event/1","event":"{kind}","time":{self.clock():.3f},"llmvc.process":{self._name}'
                 f"{about.members if about else ''}{rest}\n"
             ).encode("utf-8", "replace")
+        except (TypeError, ValueError, RecursionError):
+            self.dropped += 1  # an odd value must not break the service
+        try:
             with self._lock:
                 if count is not None and about is not None:
                     self._counted(about.counted)[count] += 1
-                self._file.append(line)
-        except (OSError, TypeError, ValueError, RecursionError):
-            # A full disk or an odd value must not break the service.
-            self.dropped += 1
+                if line:
+                    self._file.append(line)
+        except (OSError, ValueError):
+            self.dropped += 1  # nor must a full disk, or a path that is none
 
     def _counted(self, version: str) -> list[int]:
         found = self._counts.get(version)
@@ -259,9 +261,9 @@ class Log:
             found = self._counts[version] = [0, 0]
         return found
 
-    def _child(self) -> None:
-        if os.getpid() != self._pid:
-            self._begin()
+    def forked(self) -> None:
+        """Goes on in the child, whose one thread finds a lock that nobody is left to let go of."""
+        self._begin()
 
 
 class Call:
@@ -377,3 +379,14 @@ def _asked(of: "Assignment") -> Mapping[str, Value]:
     body = getattr(getattr(of, "bundle", None), "body", None)
     found = body.get("model") if isinstance(body, Mapping) else None
     return found if isinstance(found, Mapping) else {}
+
+
+_OPEN: Final[weakref.WeakSet[Log]] = weakref.WeakSet()
+
+
+def _forked() -> None:
+    for one in list(_OPEN):
+        one.forked()
+
+
+os.register_at_fork(after_in_child=_forked)

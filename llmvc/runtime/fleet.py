@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from llmvc.core import canon
 from llmvc.core.digest import Digest
-from llmvc.errors import FormatError, LlmvcError, StoreError
+from llmvc.errors import FormatError, LlmvcError, NotFoundError, StoreError
 from llmvc.runtime.heart import LATEST, LIMIT, Beat, ask, folder_of, namespace, sender, started
 
 SILENT_S: Final = 86_400.0
@@ -150,6 +150,8 @@ def _found(place: str) -> Iterator[Beat | str]:
         OSError, LlmvcError, ValueError: the place cannot be read.
     """
     asked = urlsplit(place).scheme in ("http", "https")
+    if not asked and not folder_of(place).parent.is_dir():  # in one that is there all may be silent
+        raise NotFoundError("there is no such folder")
     for name, data, heard in _passed_on(place) if asked else files(folder_of(place)):
         try:
             beat = Beat.from_bytes(data)
@@ -158,7 +160,8 @@ def _found(place: str) -> Iterator[Beat | str]:
             continue
         ahead = beat.time - heard
         releases = {
-            at: replace(one, since=max(0.0, one.since - ahead)) for at, one in beat.releases.items()
+            at: replace(one, since=min(heard, max(0.0, one.since - ahead)))  # not after it said so
+            for at, one in beat.releases.items()
         }
         yield replace(beat, time=heard, releases=releases)
 
@@ -183,7 +186,8 @@ def _passed_on(url: str) -> Iterator[tuple[str, bytes, float]]:
     for item in listed:
         heard: Any = item.get("heard") if isinstance(item, dict) else None
         known = type(heard) in (int, float) and 0 <= heard < LATEST
-        yield url, json.dumps(item).encode(), heard if known else 0.0
+        data = json.dumps(item, separators=(",", ":")).encode()  # no longer than what was sent
+        yield url, data, heard if known else 0.0
 
 
 def stand(
@@ -231,4 +235,19 @@ def runs(beat: Beat) -> bool | None:
     """Tells whether a process runs; None where this machine cannot tell."""
     if beat.start is None or beat.namespace is None or beat.namespace != namespace():
         return None
-    return started(beat.pid) == beat.start
+    found = started(beat.pid)
+    return None if found is None and _hidden(beat.pid) else found == beat.start
+
+
+def _hidden(pid: int) -> bool:
+    """Says whether a process is there of which `/proc` shows nothing, as of those of other users.
+
+    A system may be told to, by `hidepid` of proc(5): then nothing to be seen is no death.
+    """
+    try:
+        os.kill(pid, 0)  # only asks
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):
+        pass
+    return False

@@ -26,22 +26,26 @@ def opened(
     if every_s is not None and not 0 < every_s <= MOST_S:
         raise UsageError(f"every_s is {every_s} and must be above 0 and at most {MOST_S}")
     found = open_source(source)
+    wait_s = every_s or usual_wait_s(found)
+    heart = _heart(heartbeats, wait_s, on_problem)
     return Refresher(
         found,
-        every_s=every_s or usual_wait_s(found),
+        every_s=wait_s,
         fallback=None if fallback is None else Directory(fallback, packaged=True),
-        hearts=tuple(
-            one for one in (_heart(heartbeats, on_problem), log) if isinstance(one, Heart)
-        ),
+        hearts=tuple(one for one in (heart, log) if isinstance(one, Heart)),
         on_problem=on_problem,
     )
 
 
 def _heart(
-    place: str | os.PathLike[str] | Heart | None, on_problem: Callable[[str], None] | None
+    place: str | os.PathLike[str] | Heart | None,
+    wait_s: float,
+    on_problem: Callable[[str], None] | None,
 ) -> Heart | None:
     if not isinstance(place, str | os.PathLike):
         return place
-    from llmvc.runtime.heart import Heart as Sender  # noqa: PLC0415 (few services say anything)
+    from llmvc.runtime import heart  # noqa: PLC0415 (few services say anything)
 
-    return Sender(os.fspath(place), on_problem=on_problem)
+    # It is told something at each look: who looks seldom cannot promise to speak often.
+    every_s = max(heart.EVERY_S, wait_s)
+    return heart.Heart(os.fspath(place), every_s=every_s, on_problem=on_problem)

@@ -17,13 +17,10 @@ from typing import Final
 from llmvc.core import canon, context, digest
 from llmvc.core import request as requests
 from llmvc.core.bundle import Bundle
-from llmvc.core.canon import listed, mapped
+from llmvc.core.canon import mapped
 from llmvc.core.dialects import chat, messages, responses
 from llmvc.core.digest import Digest
-from llmvc.errors import FormatError, NotFoundError, UsageError
-
-CANNED: Final = "canned"
-"""The provider of a bundle that answers by itself, without a model."""
+from llmvc.errors import NotFoundError, UsageError
 
 
 @dataclass(frozen=True)
@@ -127,8 +124,8 @@ class Served:
         request = self.request(variables)
         model = mapped(request.get("model"))
         provider = model.get("provider")
-        if provider == CANNED:
-            return {"canned": _canned(request)}
+        if provider == requests.CANNED:
+            return {"canned": requests.canned(request)}
         chosen = api or model.get("api") or ("messages" if provider == "anthropic" else "chat")
         if not isinstance(chosen, str) or chosen not in APIS:
             raise UsageError(f"unknown API {chosen!r}", hint=", ".join(APIS))
@@ -148,15 +145,6 @@ def _chat(request: Mapping[str, canon.Json]) -> dict[str, canon.Json]:
     field = chat.AT_HOME if at_home else chat.ELSEWHERE
     seed = mapped(request.get("decoding")).get("seed")
     return chat.body(request, seed=seed, max_tokens_field=field)
-
-
-def _canned(request: Mapping[str, canon.Json]) -> str:
-    """Returns the one answer of a bundle that asks no model."""
-    said = [mapped(message) for message in listed(request.get("messages"))]
-    content = said[0].get("content") if len(said) == 1 else None
-    if not isinstance(content, str) or said[0].get("role") != "assistant":
-        raise FormatError("a canned bundle does not consist of one message of the assistant")
-    return content
 
 
 APIS: Final[Mapping[str, Callable[[Mapping[str, canon.Json]], dict[str, canon.Json]]]] = (

@@ -3,7 +3,9 @@
 import io
 import socket
 import time
+from functools import cache
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from ssl import SSLContext, create_default_context
 from typing import TYPE_CHECKING, Any, Final
 from urllib import error, request
 
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 TIMEOUT_S: Final = 5.0
+AGAIN: Final = 30
+"""After so many looks a file `checked` that was not there is asked for again: somebody may have
+begun to write it, as an agent does with its first success."""
 _CHUNK: Final = 2**16
 
 
@@ -41,7 +46,7 @@ class Http:
                 hint='open(Http(url, headers={"Authorization": "..."})) of llmvc.runtime.web',
             )
         self._url, self._headers, self._timeout_s = url.rstrip("/"), headers or {}, timeout_s
-        self._tells = True
+        self._passed_over = AGAIN
 
     def pointer(self, seen: str | None) -> tuple[bytes, str] | None:
         """Returns the pointer's bytes and its ETag, or their BLAKE3 where there is none.
@@ -63,13 +68,14 @@ class Http:
         return found[0] if found else b""
 
     def checked(self) -> float | None:
-        """Returns what the file `checked` says; it is asked for again only if it was there."""
-        if not self._tells:
+        """Returns what the file `checked` says; it is asked for seldom if it was not there."""
+        if self._passed_over < AGAIN:
+            self._passed_over += 1
             return None
         try:
             found = self._get(CHECKED, None)
         except NotFoundError:
-            self._tells = False
+            self._passed_over = 0
             return None
         return when(found[0]) if found else None
 
@@ -95,7 +101,7 @@ def answer_to(asked: request.Request, timeout_s: float) -> tuple[bytes, str | No
 
     Args:
         asked: what is asked, over HTTP or HTTPS.
-        timeout_s: how long the answer may take to its end.
+        timeout_s: how long the answer may take to its end, redirects included.
 
     Raises:
         NotFoundError: there is no such thing.
@@ -136,13 +142,13 @@ class _Timed(io.RawIOBase):
 
     def __init__(self, of: socket.socket) -> None:
         self._socket, self._raw = of, of.makefile("rb", buffering=0)
-        self._until = time.monotonic() + (of.gettimeout() or TIMEOUT_S)
+        self.until = time.monotonic() + (of.gettimeout() or TIMEOUT_S)
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: "WriteableBuffer") -> int | None:
-        rest = self._until - time.monotonic()
+        rest = self.until - time.monotonic()
         if rest <= 0:
             raise TimeoutError("the answer did not come to an end in time")
         self._socket.settimeout(rest)
@@ -159,7 +165,9 @@ class _Answer(HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **more: Any) -> None:
         super().__init__(sock, *args, **more)
         self.fp.close()
-        self.fp = io.BufferedReader(_Timed(sock))
+        timed = _Timed(sock)
+        self.fp = io.BufferedReader(timed)
+        self.until = timed.until
 
 
 class _Connection(HTTPConnection):
@@ -170,6 +178,12 @@ class _SafeConnection(HTTPSConnection):
     response_class = _Answer
 
 
+@cache
+def _secure() -> SSLContext:
+    """Returns what HTTPS trusts; reading that takes 40 ms, so it is done once."""
+    return create_default_context()
+
+
 class _Opener(request.HTTPHandler, request.HTTPSHandler, request.HTTPRedirectHandler):
     """Opens HTTP and HTTPS, and follows to nothing that is less safe."""
 
@@ -177,13 +191,17 @@ class _Opener(request.HTTPHandler, request.HTTPSHandler, request.HTTPRedirectHan
         return self.do_open(_Connection, req)
 
     def https_open(self, req: request.Request) -> HTTPResponse:
-        return self.do_open(_SafeConnection, req)
+        return self.do_open(_SafeConnection, req, context=_secure())
 
     def redirect_request(  # noqa: PLR0917 (urllib's)
         self, req: request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
     ) -> request.Request | None:
+        fp.close()  # urllib would read what else it says, however much that is
+        rest = fp.until - time.monotonic()  # of the time that the answer and all before it have
+        if rest <= 0:
+            raise TimeoutError("redirects did not come to an end in time")
+        req.timeout = rest
         if not newurl.startswith(("https://", f"{req.type}://")):
-            fp.close()
             raise StoreError(f"{req.full_url} redirects to {newurl:.80}, which is less safe")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 

@@ -269,11 +269,8 @@ def _overall(  # noqa: PLR0911 (one return a rule, in the order in which they co
     if fewest < plan.min_units:
         baseline, trial = (f"{len(arm.rows):,}" for arm in both)
         reason = f"{trial} units in the canary and {baseline} in the baseline"
-        return (
-            "inconclusive",
-            f"{reason}: {plan.min_units:,} each are needed",
-            "wait for more units",
-        )
+        reason = f"{reason}: {plan.min_units:,} each are needed"
+        return "inconclusive", reason + _none_counts(sums), "wait for more units"
     if asked.look > plan.looks:
         reason = f"the plan's {count(plan.looks, 'look')} at a step are used up"
         return "inconclusive", reason, "llmvc canary pause begins a new count; else abort"
@@ -292,6 +289,14 @@ def _overall(  # noqa: PLR0911 (one return a rule, in the order in which they co
         reason = "; ".join(f"{one.name}: {one.reason}" for one in unclear)
         return "inconclusive", reason, settle or "wait for more units"
     return "pass", f"within its bound: {', '.join(one.name for one in judged)}", None
+
+
+def _none_counts(sums: Sums) -> str:
+    """Says so where there are logs of which nothing counts, as right after a step."""
+    if sums.first or not sums.lines:
+        return ""
+    read = f"none of {count(sums.lines, 'line')} is an event of release {sums.scope.seq}"
+    return f"; {read}, and earlier ones do not count"
 
 
 def _seconds(sums: Sums, asked: Asked) -> float:

@@ -12,6 +12,7 @@
 import gzip
 import json
 import zlib
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from glob import escape, glob
@@ -58,6 +59,9 @@ def files(patterns: Iterable[str]) -> tuple[Path, ...]:
     for pattern in patterns:
         paths = [Path(name) for name in glob(pattern, recursive=True)]  # noqa: PTH207 (any folder)
         matching = [path for path in paths if path.is_file()]
+        if not matching and any(map(Path.is_dir, paths)):
+            folder = pattern.rstrip("/")
+            raise NotFoundError(f"{pattern} is a folder", hint=f"name files: '{folder}/*.jsonl'")
         if not matching:
             raise NotFoundError(
                 f"no event log matches {pattern}", hint="quote the pattern, and check the folder"
@@ -80,6 +84,8 @@ def raw(path: Path) -> Iterator[tuple[int, bytes]]:
                 line = stream.readline(MOST_LINE)
                 if not line:
                     return
+                if number == 1:
+                    line = line.removeprefix(BOM_UTF8)
                 yield number, line if len(line) < MOST_LINE else _skipped(stream, line)
     except (OSError, EOFError, zlib.error) as err:
         raise StoreError(f"cannot read {path}: {getattr(err, 'strerror', None) or err}") from err

@@ -231,9 +231,11 @@ class Sums:
                     sums.arms[version].add(unit, row[:-1], bins)
             for name, like in _PLAIN.items():
                 setattr(sums, name, like(body[name]))
-            odd = {len(made) for made in sums.processes.values()} - {2}
-            odd |= {len(beat) for beat in sums.beats.values()} - {4}
-        except (KeyError, TypeError, ValueError, OverflowError) as err:
+            odd = {_types(made) for made in sums.processes.values()} - {(int, int)}
+            odd |= {_types(beat) for beat in sums.beats.values()} - {(int, dict, int, str)}
+            told = (made for beat in sums.beats.values() for made in beat[1].values())
+            odd |= {(one,) for made in told for one in _types(made)} - {(int,)}
+        except (AttributeError, KeyError, IndexError, TypeError, ValueError, OverflowError) as err:
             raise FormatError(f"not a {TYPE} object: {err}") from err
         if odd:
             raise FormatError(f"not a {TYPE} object: of a process")
@@ -246,6 +248,10 @@ _PLAIN: Final[Mapping[str, Callable[[Any], Any]]] = {
     **dict.fromkeys(_COUNTERS, Counter[str]),
     **dict.fromkeys(("processes", "beats"), dict[str, list[Any]]),
 }
+
+
+def _types(values: Iterable[Any]) -> tuple[type, ...]:
+    return tuple(map(type, values))
 
 
 def bin_of(microseconds: int) -> int:

@@ -197,6 +197,28 @@ def test_a_rollback_that_meets_another_move_shows_the_winner(pair, cli, monkeypa
     assert bob.refs()[PROD] == before
 
 
+def test_an_override_is_pushed_at_once_unless_the_remote_has_moved_or_is_gone(
+    pair, cli, monkeypatch
+):
+    ada, bob, remote = pair
+    back = ["override", "support@prod~1", "prod", "--reason", "old model shut down"]
+    promoted(cli, ada, monkeypatch, "New.", "Ada")
+    cli("push")
+    before = at(remote, PROD)
+    assert "pushed to" not in cli(*back, "--no-push").out
+    assert at(remote, PROD) == before
+    assert cli.json(*back)["pushed"] == "pushed to origin"
+    assert at(remote, PROD) == ada.refs()[PROD]
+    monkeypatch.chdir(bob.root)
+    bob.prompt("Other.")
+    cli("commit")
+    other = ["override", "support", "prod", "--reason", "a test"]
+    assert "override to" in cli(*other, code=5).err
+    assert at(remote, PROD) == bob.refs()[PROD]
+    remote.rename(f"{remote}.gone")
+    assert "NOT PUSHED" in cli(*other).out
+
+
 def test_pushing_and_fetching_without_a_remote_says_what_to_do(repo, cli):
     for command in ("push", "fetch"):
         done = cli(command, code=4)

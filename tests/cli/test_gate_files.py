@@ -237,7 +237,7 @@ REFUSED = {
     "no margin": (("old.jsonl", "old.jsonl"), 2, "--margin is missing"),
     "margin of 1": (("old.jsonl", "old.jsonl", "--margin", "1"), 2, "--margin 1 is outside (0, 1)"),
     "margin of 0": (("old.jsonl", "old.jsonl", "--margin", "0"), 2, "--margin 0 is outside"),
-    "margin of NaN": (("old.jsonl", "old.jsonl", "--margin", "nan"), 2, "--margin nan is outside"),
+    "margin of NaN": (("old.jsonl", "old.jsonl", "--margin", "nan"), 2, "no finite number"),
     "margin as text": (("old.jsonl", "old.jsonl", "--margin", "5%"), 2, "5%"),
     "alpha": (("old.jsonl", "old.jsonl", "--margin", ".1", "--alpha", "0.5"), 2, "--alpha 0.5"),
     "limit": (
@@ -245,7 +245,7 @@ REFUSED = {
         2,
         "--cost-limit 0.9 is not above",
     ),
-    "endless": (("old.jsonl", "old.jsonl", "--latency-limit", "inf"), 2, "--latency-limit inf"),
+    "endless": (("old.jsonl", "old.jsonl", "--latency-limit", "inf"), 2, "no finite number"),
     "scale": (("old.jsonl", "old.jsonl", "--margin", ".1", "--scale", "5"), 2, "no range"),
     "empty scale": (("old.jsonl", "old.jsonl", "--margin", ".1", "--scale", "5:1"), 2, "is empty"),
     "scale of NaN": (("old.jsonl", "old.jsonl", "--margin", ".1", "--scale", "0:nan"), 2, "range"),

@@ -111,7 +111,7 @@ def test_what_was_rolled_back_returns_only_again_and_with_a_reason(ready, cli):
     refused = cli("promote", "prod", code=4)
     assert "was rolled back" in refused.err
     assert "llmvc promote support prod --again" in refused.err
-    cli("promote", "prod", "--again", code=4)
+    cli("promote", "prod", "--again", code=2)
     cli("promote", "prod", "--again", "--reason", "it was the cache")
     assert cli.json("log", "@prod")["releases"][0]["rolled_back"] == []
 

@@ -96,6 +96,14 @@ def test_colour_follows_the_flag_and_json_is_never_coloured(repo, cli, monkeypat
     monkeypatch.delenv("NO_COLOR")
 
 
+def test_what_a_channel_cannot_write_is_escaped(repo, cli):
+    repo.prompt("Say \u2026 \U0001f600 \xe9.")
+    shown = child("show", "support", cwd=repo.root, PYTHONIOENCODING="ascii")
+    assert (shown.code, "\\u2026 \\U0001f600" in shown.out) == (0, True), shown
+    told = child("show", "support", "--json", cwd=repo.root, PYTHONIOENCODING="ascii")
+    assert json.loads(told.out) == cli.json("show", "support")
+
+
 def test_control_characters_are_made_visible_except_in_json(repo, cli):
     repo.prompt(f"Repeat {ESCAPES} it.")
     cli("commit", "-m", f"message {ESCAPES}")
@@ -163,7 +171,7 @@ def test_an_interrupted_eval_exits_130_and_goes_on_where_it_stopped(
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130
     assert out == ""
-    assert err.rstrip().endswith("llmvc: interrupted")
+    assert "\nllmvc: interrupted\n  -> finished runs are kept" in f"\n{err}"
     assert "Traceback" not in err
     assert repo.refs() == before
     made = calls.read_text().count("call")

@@ -202,11 +202,11 @@ def test_eval_reads_the_variance_of_the_last_report_on_the_same_contest(ready, c
         (("--power", "1"), "--power"),
         (("--case-usd", "-1"), "--case-usd"),
         *(
-            ((option, value), f"{value} is no number to plan with")
+            ((option, value), f"'{value}' is no finite number")
             for option in ("--margin", "--case-usd")
             for value in ("nan", "inf")
         ),
-        (("--power", "nan"), "nan is no number to plan with"),
+        (("--power", "nan"), "'nan' is no finite number"),
         (("--power", "inf"), "--power"),
         (("--from", "xyz"), "is not a digest"),
     ],

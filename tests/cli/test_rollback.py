@@ -82,7 +82,11 @@ def test_what_is_not_pushed_reaches_no_snapshot_but_by_a_rollback(repo, cli, ser
     repo.git("remote", "add", "origin", str(remote_at(tmp_path / "remote.git")))
     cli("push")
     assert pointer(served)["environments"]["support"]["prod"]["seq"] == 1
-    done = cli("override", f"support@{worse(repo, cli)[:15]}", "prod", "--reason", "a test")
+    repo.prompt("Other.")
+    cli("commit")
+    cli("eval")
+    done = cli("promote", "prod")
+    assert "not pushed to origin: llmvc push" in done.err
     assert "snapshot waits: support/prod is not pushed" in done.err
     assert pointer(served)["environments"]["support"]["prod"]["seq"] == 1
     cli("push")
@@ -266,6 +270,25 @@ def test_a_broken_ref_of_a_neighbour_stops_no_rollback(repo, cli):
     (repo.root / ".git" / PROD).with_name("stage").write_text("no commit\n")
     done = cli("rollback", "support", "prod", "--no-push")
     assert "release 3, rollback" in done.out
+
+
+def test_a_rollback_that_reached_no_remote_says_how_to_go_on(repo, cli, served, tmp_path):
+    override(cli, repo, "bad")
+    Heart(served).beat(tips(served))
+    repo.git("remote", "add", "origin", str(tmp_path / "gone"))
+    done = cli("rollback", "prod", "--wait=0", code=3)
+    assert "NOT PUSHED" in done.out
+    assert "-> mend the network, then llmvc push" in done.out
+    assert "restart" not in done.out
+
+
+@pytest.mark.parametrize("verb", ["promote", "override"])
+def test_another_move_under_an_open_canary_says_that_it_is_void(ready, cli, verb):
+    ready.write(".llmvc/config.yaml", WITH_CANARY)
+    cli("canary", "start", "support", "canary")
+    reason = ["--reason", "a test"] if verb == "override" else []
+    done = cli(verb, "support", "prod", *reason)
+    assert "the canary in support/canary is void by this; llmvc canary abort" in done.err
 
 
 def test_a_rollback_under_an_open_canary_says_that_it_is_void(ready, cli):

@@ -53,3 +53,16 @@ def test_a_rewound_repository_is_refused_by_a_service_that_runs(
         repo.git("update-ref", "refs/llmvc/env/support/prod", before)
         assert client.refresh().older == 1  # an alarm once it stays so
         assert client.resolve("support").digest == served
+
+
+def test_a_snapshot_that_leaves_out_what_lies_there_names_the_option_that_does(
+    stage: Callable[[str], RepoBuilder], cli: Cli, tmp_path: Path
+) -> None:
+    stage("released")
+    served = str(tmp_path / "served")
+    cli("override", "support", "staging", "--reason", "try")
+    cli("snapshot", "--to", served)
+    refused = cli("snapshot", "--to", served, "--env", "prod", code=2)
+    assert f"{served} holds support/staging, which --env leaves out" in refused.err
+    assert "rewound" not in refused.err
+    cli("snapshot", "--to", served, "--env", "prod", "--env", "staging", "--bundle", "support")

@@ -32,6 +32,15 @@ def test_a_set_that_contains_itself_is_refused_with_the_way_round(repo, cli, set
     assert states["support"] is None
 
 
+def test_a_member_that_was_never_committed_is_named(repo, cli):
+    repo.prompt("Say it again.")
+    repo.write(
+        "prompts/flow/bundle.yaml", "llmvc: 1\nkind: set\nname: flow\nmembers: {pay: support}\n"
+    )
+    refused = cli("commit", "flow", code=4).err
+    assert "prompts/flow/bundle.yaml: member pay (support) is not a committed version" in refused
+
+
 def test_a_set_may_hold_a_bundle_twice_by_different_ways(repo, cli):
     write_set(repo, "inner", "support")
     write_set(repo, "outer", "inner", "support")

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
@@ -82,7 +82,7 @@ class Service:
     @contextmanager
     def served(self, workers: int) -> Iterator[str]:
         """Runs the model and the service; yields the service's address."""
-        model, own = _free_port(), _free_port()
+        model, own = _free_ports(2)
         env = {
             "SERVICE_BUNDLES": str(self.snapshot),
             "SERVICE_EVENTS": str(self.events / "events.jsonl"),
@@ -141,10 +141,12 @@ def _wait(done: Callable[[], bool], what: str, seconds: float = 60, every: float
         time.sleep(every)
 
 
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
+def _free_ports(number: int) -> list[int]:
+    with ExitStack() as held:  # all at once, or one may be given twice
+        found = [held.enter_context(socket.socket()) for _ in range(number)]
+        for one in found:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in found]
 
 
 class Load(threading.Thread):

@@ -1,6 +1,8 @@
 """Writing snapshots: whole or not at all, and never backwards."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -186,6 +188,21 @@ def test_pruning_leaves_what_a_reader_of_the_last_pointer_needs(served, source, 
     assert export(source, Folder(served), prune=True).pruned > 0
     assert len(list((served / "fleet").iterdir())) == 1
     load(served)
+
+
+@pytest.mark.parametrize("private", [False, True])
+def test_what_a_killed_writer_left_behind_keeps_nobody_from_writing(tmp_path, private):
+    """In a container the next process has the same number, and does the same first."""
+    script = (
+        "import os, sys; from pathlib import Path; from llmvc import places\n"
+        "os.getpid = lambda: 1\n"
+        "if sys.argv[2] == 'killed': Path.replace = lambda *_: os._exit(9)\n"
+        f"places.put(Path(sys.argv[1]) / 'x', b'whole', private={private})"
+    )
+    for how, code in (("killed", 9), ("", 0)):
+        ran = subprocess.run([sys.executable, "-c", script, str(tmp_path), how], check=False)
+        assert ran.returncode == code
+    assert (tmp_path / "x").read_bytes() == b"whole"
 
 
 def test_a_place_that_cannot_be_written_says_so(source, tmp_path):

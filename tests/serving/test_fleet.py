@@ -1,5 +1,6 @@
 """What many heartbeats prove."""
 
+import json
 import os
 import signal
 from dataclasses import replace
@@ -7,9 +8,11 @@ from time import time as epoch_s
 
 import pytest
 
+from llmvc.errors import StoreError
 from llmvc.places import Folder
 from llmvc.runtime import fleet, heart
 from llmvc.runtime.agent import Agent
+from llmvc.runtime.answers import Answers
 from llmvc.runtime.fleet import read
 from llmvc.runtime.heart import Heart, Serves
 from llmvc.runtime.server import serve
@@ -76,6 +79,51 @@ def test_a_process_of_this_machine_that_died_is_gone_and_not_waited_for(tmp_path
         assert stands(beat(), unknown, now=1e6).processes[0].state == "silent"
     another = replace(late, pid=os.getpid(), start=1)
     assert fleet.runs(another) is False, "the number was given to another process"
+
+
+@pytest.mark.parametrize(
+    ("says", "state"), [(None, "silent"), (PermissionError, "silent"), (ProcessLookupError, "gone")]
+)
+def test_a_process_that_the_system_hides_is_not_taken_for_dead(monkeypatch, says, state):
+    """As it hides those of other users where /proc is mounted with hidepid; see proc(5)."""
+
+    def kill(pid, number):
+        assert (pid, number) == (4711, 0)
+        if says:
+            raise says
+
+    monkeypatch.setattr(fleet.os, "kill", kill)
+    started = None if says else 7
+    monkeypatch.setattr(fleet, "started", lambda _: started)
+    late = beat("late-1-1", 2, pid=4711, namespace=heart.namespace(), start=7)
+    (found,) = stands(late, now=1e6).processes
+    assert found.state == state
+
+
+def test_a_heartbeat_of_hundreds_of_environments_is_passed_on_by_an_agent(tmp_path, monkeypatch):
+    served = {f"support/env-{at:03}": Serves(3, "b3:" + "a" * 64, 100.0) for at in range(510)}
+    sent = beat("one-1-1", releases=served_at(3) | served)
+    answers = Answers(tmp_path)
+    assert answers.to("POST", "/v1/heartbeat", sent.to_bytes()).status == 200
+    monkeypatch.setattr(fleet, "ask", lambda *_, **__: answers.to("GET", "/v1/fleet").body)
+    found, unread = read(["http://127.0.0.1:1"])
+    assert ([one.process for one in found], unread) == (["one-1-1"], ())
+
+
+def test_an_agent_takes_no_heartbeat_that_nobody_could_read(tmp_path):
+    body = json.loads(beat("one-1-1").to_bytes()) | {"host": "é" * 30_000}
+    answer = Answers(tmp_path).to(
+        "POST", "/v1/heartbeat", json.dumps(body, ensure_ascii=False).encode()
+    )
+    assert answer.status == 400
+    assert read([str(tmp_path)]) == ((), ())
+
+
+def test_no_process_took_a_release_after_it_said_so(tmp_path):
+    """As one seems to have whose clock was set back in between."""
+    written(tmp_path, beat("odd-1-1", releases=served_at(3, 9000.0)), 100.0)
+    found, _ = read([str(tmp_path)])
+    assert stands(*found).last_left == 100.0
 
 
 def test_times_are_by_the_clock_of_the_place_and_not_by_that_of_a_process(tmp_path):
@@ -245,3 +293,12 @@ def test_processes_that_serve_another_history_are_named(served, origin, cli, mon
     said = cli("fleet", "--heartbeats", str(served), code=3).out
     assert said.startswith("  forked  ")
     assert "NOT PROVEN, 0 of 1 process moved\n  -> what the forked ones read" in said
+
+
+def test_a_place_of_heartbeats_that_does_not_exist_is_named(tmp_path):
+    nope = tmp_path / "nope"
+    assert read([str(nope)]) == ((), (f"{nope}: there is no such folder",))
+    with pytest.raises(StoreError, match="there is no such folder"):
+        fleet.prune([str(nope)], now=0.0)
+    nope.mkdir()
+    assert read([str(nope)]) == ((), ())

@@ -9,6 +9,7 @@ from time import sleep as pause
 
 import pytest
 
+from llmvc import runtime
 from llmvc.errors import FormatError, StoreError
 from llmvc.runtime import answers, fleet, heart
 from llmvc.runtime.fleet import read
@@ -56,6 +57,13 @@ def test_what_is_not_new_is_said_every_few_seconds(tmp_path, time):
         one.beat({NAME: (1, "a")})
         (found,) = beats(tmp_path)
         assert (found.time, found.releases[NAME].since) == (said, began)
+
+
+@pytest.mark.parametrize(("looks", "speaks"), [(0.5, heart.EVERY_S), (3600, 3600)])
+def test_a_client_that_looks_seldom_does_not_promise_to_speak_often(served, looks, speaks):
+    with runtime.open(served, heartbeats=served, every_s=looks):
+        (found,) = beats(served)
+        assert found.every_s == speaks
 
 
 def test_a_process_that_ends_in_order_leaves_nothing(tmp_path):

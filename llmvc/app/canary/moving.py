@@ -12,7 +12,7 @@ from llmvc.app import releasing, revisions
 from llmvc.app.appending import Moved, Place, append
 from llmvc.app.canary import scene as scenes
 from llmvc.app.canary.scene import Scene
-from llmvc.app.canary.sending import LOOK, PLAIN, How, push
+from llmvc.app.canary.sending import LOOK, PLAIN, How, publish, push, send
 from llmvc.app.releasing import NONE, Exceptions
 from llmvc.app.revisions import Resolved
 from llmvc.app.workspace import Workspace
@@ -130,7 +130,7 @@ def promote(
     tip, _ = scene.open()
     if scene.state.promoted:  # by a run that was killed, perhaps before it pushed
         passed = None
-        again = push(ws, Moved(scene.served, written=True), how)
+        again = send(ws, Moved(scene.served, written=True), how)
         served = replace(again, written=False)
     else:
         passed = scenes.passing(ws, scene, _named(ws, analysis))
@@ -147,14 +147,22 @@ def promote(
         except RefMoved as err:
             err.hint = LOOK
             raise
-        served = push(ws, moved, how)
+        again = served = send(ws, moved, how)
     try:
-        closed = _move(ws, scene, "close", how, analysis=passed)
+        closed = send(ws, _closed(ws, scene, how, passed), how)
+    finally:
+        publish(ws, again, how)
+    return Promoted(served, closed)
+
+
+def _closed(ws: Workspace, scene: Scene, how: How, passed: Analysis | None) -> Moved:
+    """Closes a canary whose candidate the environment beside it serves by now."""
+    try:
+        return _move(ws, scene, "close", how, analysis=passed)
     except RefMoved as err:
         # Somebody aborted between the two: the environment beside it moved all the same.
         err.hint = f"{scene.of} serves the candidate by now: {_back(scene)}"
         raise
-    return Promoted(served, push(ws, closed, how))
 
 
 def _back(scene: Scene) -> str:

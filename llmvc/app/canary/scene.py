@@ -13,7 +13,7 @@ from llmvc.app.workspace import Workspace
 from llmvc.core import canary as canaries
 from llmvc.core import digest
 from llmvc.core.analysis import Analysis, mistake
-from llmvc.core.names import Revision
+from llmvc.core.names import Revision, placed
 from llmvc.core.release import Release
 from llmvc.errors import FormatError, NotFoundError, UsageError
 from llmvc.gate import canary as gate
@@ -124,12 +124,12 @@ def look(ws: Workspace, bundle: str, env: str, *, of: str | None = None) -> Scen
 
 
 def named(name: str | None) -> tuple[str | None, str | None]:
-    """Reads `[BUNDLE][@ENV]`; None for what was left out.
+    """Reads `[BUNDLE][@ENV]` or `BUNDLE/ENV`; None for what was left out.
 
     Raises:
         UsageError: it names a version.
     """
-    revision = Revision.parse(name or "")
+    revision = Revision.parse(placed(name or ""))
     if revision.kind not in ("worktree", "env") or revision.back or revision.at:
         raise UsageError(
             f"{name} is no environment", hint="write support@canary, support, or nothing"

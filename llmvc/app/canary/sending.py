@@ -46,18 +46,32 @@ def push(
     Raises:
         RefMoved: the remote has another release, which is fetched; ours is dropped.
     """
-    if how.dry_run or not moved.written:
-        return moved
-    from llmvc.app.serving import publish  # noqa: PLC0415 (a dry run writes nothing)
-
-    sent = _pushed(ws, moved, once_more) if how.push else moved
-    # Less traffic must not wait for a remote that is down; more of it may.
-    ws.tell(publish(ws, unpushed=moved.release.kind == "abort"))
+    sent = send(ws, moved, how, once_more)
+    publish(ws, sent, how)
     return sent
 
 
-def _pushed(ws: Workspace, moved: Moved, once_more: Callable[[], Release | None]) -> Moved:
+def publish(ws: Workspace, moved: Moved, how: How) -> None:
+    """Writes the snapshots after a move, if it was made."""
+    if how.dry_run or not moved.written:
+        return
+    from llmvc.app import serving  # noqa: PLC0415 (a dry run writes nothing)
+
+    # Less traffic must not wait for a remote that is down; more of it may.
+    ws.tell(serving.publish(ws, unpushed=moved.release.kind == "abort"))
+
+
+def send(
+    ws: Workspace,
+    moved: Moved,
+    how: How,
+    once_more: Callable[[], Release | None] = lambda: None,
+) -> Moved:
+    """Pushes the one ref that has moved; see `push`."""
+    if how.dry_run or not how.push or not moved.written:
+        return moved
     from llmvc.app.carrying import push_release  # noqa: PLC0415 (a dry run never talks)
+    from llmvc.store.following import unpushed  # noqa: PLC0415
 
     item = moved.release
     try:
@@ -65,4 +79,8 @@ def _pushed(ws: Workspace, moved: Moved, once_more: Callable[[], Release | None]
     except RefMoved as err:
         err.hint = LOOK
         raise
+    beside = f"{item.bundle}/{item.canary.of}" if item.canary else ""
+    if outcome and beside in unpushed(ws.repo):
+        readers = f"readers of {ws.repo.settings.remote()} serve no canary until llmvc push"
+        ws.tell(f"{beside} is not pushed: {readers}")
     return replace(moved, pushed=outcome, release=final or item)

@@ -16,6 +16,7 @@ from llmvc.app.canary.scene import Scene
 from llmvc.app.canary.sending import How
 from llmvc.app.workspace import Workspace
 from llmvc.core.analysis import Analysis
+from llmvc.errors import LlmvcError
 from llmvc.gate import canary as gate
 
 
@@ -71,16 +72,26 @@ def run(
     if state.void is not None:
         return Ticked("void", state.void)
     found = analyze()
-    # Two ticks at once may have stored the same look, each under its own name.
-    looks = {item.look for item in scenes.analyses(ws, state.tip) if item.verdict != "invalid"}
-    decided = gate.answer(state, found, taken=len(looks), promote=promote)
+    stored = scenes.analyses(ws, state.tip)
+    decided = gate.answer(state, found, stored, promote=promote)
+    if decided.act == "hold" and decided.analysis.verdict == "pass":
+        decided = replace(decided, why=_blocked(ws, scene) or decided.why)
     made = replace(how, reason=": ".join(filter(None, (how.reason, decided.why))))
     return Ticked(
         decided.act,
         decided.why,
-        found,
-        _carry_out(ws, scene, decided.act, found, suite=suite, how=made),
+        decided.analysis,
+        _carry_out(ws, scene, decided.act, decided.analysis, suite=suite, how=made),
     )
+
+
+def _blocked(ws: Workspace, scene: Scene) -> str | None:
+    """Returns why a pass leads nowhere, such as what failed before a pause; None if it may."""
+    try:
+        scenes.passing(ws, scene)
+    except LlmvcError as err:
+        return str(err)
+    return None
 
 
 def _carry_out(

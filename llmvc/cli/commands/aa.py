@@ -9,6 +9,7 @@ from llmvc.app import aa
 from llmvc.app.comparing import Rules
 from llmvc.cli import options
 from llmvc.cli.output import current
+from llmvc.cli.types import Finite
 from llmvc.errors import UsageError
 from llmvc.render import aa as render
 
@@ -22,7 +23,9 @@ TIMES: Final = 400
 @click.command("aa")
 @click.argument("report", required=False)
 @click.option("--file", metavar="RESULTS", help="A result file of any harness instead of a report.")
-@click.option("--margin", type=float, metavar="X", help="For a file: the largest drop to pass.")
+@click.option(
+    "--margin", type=Finite(min=0), metavar="X", help="For a file: the largest drop to pass."
+)
 @click.option(
     "--metric", "metrics", multiple=True, metavar="NAME", help="For a file: a score to judge."
 )

@@ -8,9 +8,10 @@ import click
 
 from llmvc.app import job, measuring
 from llmvc.cli import options
-from llmvc.cli.measured import exit_code, show
+from llmvc.cli.measured import exit_code, kept, show
 from llmvc.cli.output import Output, current
 from llmvc.cli.progress import bar
+from llmvc.core.names import is_name
 from llmvc.core.plural import count
 from llmvc.errors import ProviderError, UsageError
 
@@ -65,7 +66,11 @@ def command(
              llmvc eval merge shard-*.jsonl
     """  # noqa: D301
     if files and (revision != "merge" or shard is not None):
-        raise UsageError(f"unexpected {files[0]}", hint="for one: llmvc eval merge shard-*.jsonl")
+        second = str(files[0])
+        hint = "for one: llmvc eval merge shard-*.jsonl"
+        if revision is not None and is_name(second):
+            hint = f"to compare with what {second} serves: llmvc eval {revision} --env {second}"
+        raise UsageError(f"unexpected {second}", hint=hint)
     if out is not None and shard is None:
         raise UsageError("--out goes with --shard", hint="for one: --shard 1/4 --out shard-1.jsonl")
     if on is not None and not _CLUSTER.fullmatch(on):
@@ -78,7 +83,7 @@ def command(
     def tell(what: job.Comparison, expected: "CallEstimate") -> None:
         shown.talk(measuring.announce(what, expected, choices.shard))
 
-    with bar(enabled=not shown.quiet) as progress:
+    with kept(), bar(enabled=not shown.quiet) as progress:
         if choices.shard is not None:
             from llmvc.app.sharding import measure_shard  # noqa: PLC0415 (few evals are cut)
 

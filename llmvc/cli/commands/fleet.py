@@ -5,13 +5,13 @@ import click
 from llmvc.app import fleet
 from llmvc.cli import options
 from llmvc.cli.output import current
-from llmvc.core.names import check_name
+from llmvc.cli.types import Finite
 from llmvc.render import fleet as view
 
 
 @click.command("fleet")
 @click.argument("bundle", required=False)
-@click.argument("env", default="prod")
+@click.argument("env", required=False)
 @click.option(
     "--heartbeats",
     metavar="DIR|URL",
@@ -20,7 +20,7 @@ from llmvc.render import fleet as view
 )
 @click.option(
     "--wait",
-    type=click.FloatRange(min=0),
+    type=Finite(min=0),
     default=0.0,
     metavar="S",
     help="Wait so long for the last process.",
@@ -30,7 +30,7 @@ from llmvc.render import fleet as view
 def command(
     *,
     bundle: str | None,
-    env: str,
+    env: str | None,
     heartbeats: tuple[str, ...],
     wait: float,
     prune: bool,
@@ -44,12 +44,13 @@ def command(
     \b
     Example: llmvc fleet support prod --wait 10
     """  # noqa: D301
+    bundle, where = options.bundle_and_env(bundle, env)
     ws = options.workspace()
     places = fleet.heartbeats(ws, heartbeats)
     out = current()
     if prune:
         out.talk(view.pruned(fleet.prune(ws, places)))
-    found = fleet.fleet(ws, bundle, check_name(env, "environment"), places=places, wait_s=wait)
+    found = fleet.fleet(ws, bundle, where, places=places, wait_s=wait)
     if as_json:
         out.json("fleet/1", view.fleet_json(found))
     else:

@@ -8,20 +8,27 @@ import click
 from llmvc.cli import options
 from llmvc.cli.measured import EXITS, exit_code, show
 from llmvc.cli.output import current
+from llmvc.cli.types import Finite
 from llmvc.errors import UsageError
 
 
 @click.command("gate")
 @click.argument("arguments", nargs=-1, metavar="REPORT | BASELINE CANDIDATE")
 @click.option("--recompute", is_flag=True, help="Derive the estimates of REPORT again first.")
-@click.option("--margin", type=float, metavar="X", help="The largest drop that may pass.")
+@click.option("--margin", type=Finite(min=0), metavar="X", help="The largest drop that may pass.")
 @click.option(
     "--metric", "metrics", multiple=True, metavar="NAME", help="A score to judge; may be repeated."
 )
 @click.option("--scale", metavar="LOW:HIGH", help="The range of the scores; else 0:1.")
-@click.option("--alpha", type=float, metavar="P", help="Error rate of each verdict; else 0.05.")
-@click.option("--cost-limit", type=float, metavar="RATIO", help="Judge the cost, such as 1.1.")
-@click.option("--latency-limit", type=float, metavar="RATIO", help="Judge the median latency.")
+@click.option(
+    "--alpha", type=Finite(min=0), metavar="P", help="Error rate of each verdict; else 0.05."
+)
+@click.option(
+    "--cost-limit", type=Finite(min=0), metavar="RATIO", help="Judge the cost, such as 1.1."
+)
+@click.option(
+    "--latency-limit", type=Finite(min=0), metavar="RATIO", help="Judge the median latency."
+)
 @click.option("--group-by", metavar="NAME", help="The member that says which cases are related.")
 @click.option("--intersect", is_flag=True, help="Leave out cases that one file lacks.")
 @options.as_json

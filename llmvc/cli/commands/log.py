@@ -5,6 +5,7 @@ import click
 from llmvc.app import history
 from llmvc.cli import options
 from llmvc.cli.output import current
+from llmvc.core.names import placed
 from llmvc.render import asjson, views
 
 
@@ -19,7 +20,7 @@ def command(*, name: str | None, count: int | None, as_json: bool) -> None:
     Examples: llmvc log support@prod
               llmvc log support -n 5
     """  # noqa: D301
-    found = history.log(options.workspace(), name or "", count=count)
+    found = history.log(options.workspace(), placed(name or ""), count=count)
     out = current()
     if as_json:
         out.json("log/1", asjson.log(found))

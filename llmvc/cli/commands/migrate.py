@@ -8,7 +8,7 @@ from llmvc.app import job, measuring, reporting
 from llmvc.app.migrating import moving, planning
 from llmvc.app.migrating.candidate import Asked, decisions
 from llmvc.cli import options
-from llmvc.cli.measured import exit_code, show
+from llmvc.cli.measured import exit_code, kept, show
 from llmvc.cli.output import Output, current
 from llmvc.cli.progress import bar
 from llmvc.errors import UsageError
@@ -82,7 +82,7 @@ def command(
         _show_plan(out, planned, wanted, as_json=as_json)
         moving.check(planned)
         return 0
-    with bar(enabled=not out.quiet) as progress:
+    with kept(), bar(enabled=not out.quiet) as progress:
         done = moving.migrate(
             ws,
             asked,

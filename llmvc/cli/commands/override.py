@@ -8,21 +8,29 @@ from llmvc.cli.moved import show
 
 
 @click.command("override")
-@click.argument("revision", metavar="REV")
-@click.argument("env", metavar="ENV")
-@click.option("--reason", metavar="TEXT", required=True, help="Why; the log shows it for good.")
+@click.argument("where", metavar="REV ENV", nargs=-1)
+@options.required_reason
+@options.no_push
 @options.dry_run
 @options.actor
 @options.as_json
 def command(
-    *, revision: str, env: str, reason: str, dry_run: bool, actor: str | None, as_json: bool
+    *,
+    where: tuple[str, ...],
+    reason: str,
+    no_push: bool,
+    dry_run: bool,
+    actor: str | None,
+    as_json: bool,
 ) -> None:
-    """Lets ENV serve the committed version REV without evidence.
+    """Lets ENV serve the committed version REV without evidence, and pushes that one ref.
 
     \b
     Example: llmvc override support@b3:4f2a91c0 prod --reason "provider shut the old model down"
     """  # noqa: D301
-    moved = releasing.override(
-        options.workspace(actor), revision, env, reason=reason, dry_run=dry_run
-    )
+    ws = options.workspace(actor)
+    revision, env = options.revision_and_env(where, "REV ENV")
+    if revision is None:
+        raise options.env_missing(env)
+    moved = releasing.override(ws, revision, env, reason=reason, push=not no_push, dry_run=dry_run)
     show(moved, dry_run=dry_run, as_json=as_json)

@@ -1,26 +1,12 @@
 """`llmvc plan`."""
 
-from math import isfinite
-
 import click
 
 from llmvc.app import planning
 from llmvc.cli import options
 from llmvc.cli.output import current
+from llmvc.cli.types import Finite
 from llmvc.render import planning as views
-
-
-class _Finite(click.FloatRange):
-    """A float in a range; neither `nan`, which no range excludes, nor `inf`."""
-
-    def convert(
-        self, value: float, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Reads the number."""
-        found = float(super().convert(value, param, ctx))
-        if not isfinite(found):
-            self.fail(f"{found} is no number to plan with.", param, ctx)
-        return found
 
 
 @click.command("plan")
@@ -37,7 +23,7 @@ class _Finite(click.FloatRange):
 )
 @click.option(
     "--margin",
-    type=_Finite(min=0, min_open=True),
+    type=Finite(min=0, min_open=True),
     metavar="DROP",
     help="Plan for this margin of every gating score.",
 )
@@ -45,14 +31,14 @@ class _Finite(click.FloatRange):
 @click.option("--runs", type=click.IntRange(1, 1000), metavar="K", help="For so many runs a case.")
 @click.option(
     "--power",
-    type=_Finite(0.05, 0.999),
+    type=Finite(min=0.05, max=0.999),
     default=0.8,
     show_default=True,
     help="The chance that is wanted.",
 )
 @click.option(
     "--case-usd",
-    type=_Finite(min=0),
+    type=Finite(min=0),
     default=0.0,
     metavar="USD",
     help="What a new case costs to write and label.",

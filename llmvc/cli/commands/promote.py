@@ -5,6 +5,7 @@ import click
 from llmvc.app import releasing
 from llmvc.cli import exceptions, options
 from llmvc.cli.moved import show
+from llmvc.cli.output import current
 from llmvc.errors import UsageError
 
 
@@ -37,12 +38,16 @@ def command(
     """  # noqa: D301
     revision, env = options.revision_and_env(where, "[REV] ENV")
     ws = options.workspace(actor)
+    options.check_env_given(ws, where)
     wanted = revision if revision is not None else ws.bundle_name(None)
     if adopt:
-        if not reason:
-            raise UsageError("--adopt needs a reason", hint="--reason '…'")
+        if reason is None:
+            raise UsageError("--adopt needs a reason: --reason is missing", hint="--reason '…'")
         moved = releasing.adopt(ws, wanted, env, reason=reason, dry_run=dry_run)
     else:
         allowed = exceptions.read(reason=reason, **taken)
         moved = releasing.promote(ws, wanted, env, suite=suite, exceptions=allowed, dry_run=dry_run)
     show(moved, dry_run=dry_run, as_json=as_json)
+    remote = ws.repo.settings.remote()
+    if moved.written and remote is not None:
+        current().talk(f"  not pushed to {remote}: llmvc push")

@@ -6,8 +6,9 @@ from llmvc.app import rollback
 from llmvc.app.rollback import SAFE, RolledBack, Wish
 from llmvc.cli import options
 from llmvc.cli.output import current
+from llmvc.cli.types import Finite
 from llmvc.core.names import Revision
-from llmvc.errors import UsageError
+from llmvc.errors import LlmvcError, UsageError
 
 WAIT_S = 60.0
 
@@ -19,7 +20,7 @@ WAIT_S = 60.0
 @click.option("--drain", is_flag=True, help="Let conversations pinned to what is left finish.")
 @click.option(
     "--wait",
-    type=click.FloatRange(min=0),
+    type=Finite(min=0, told=": --wait takes seconds, write --wait=60 or put --wait last"),
     is_flag=False,
     flag_value=WAIT_S,
     metavar="[S]",
@@ -51,12 +52,16 @@ def command(
     Examples: llmvc rollback support prod --reason "refund tone" --wait
               llmvc rollback support@prod~3 prod
     """  # noqa: D301
-    text, env = options.revision_and_env(where, "[REV] ENV")
+    text, env = options.revision_and_env(where, "[REV] ENV", at=True)
     revision = Revision.parse(text or "")
     named = text if revision.kind != "worktree" else None
     ws = options.workspace(actor)
     wish = Wish(named, safe=to == SAFE, drain=drain, reason=reason)
-    done = rollback.rollback(ws, revision.bundle, env, wish, push=not no_push, dry_run=dry_run)
+    try:
+        done = rollback.rollback(ws, revision.bundle, env, wish, push=not no_push, dry_run=dry_run)
+    except LlmvcError:
+        options.check_env_given(ws, where)
+        raise
     if wait is None or dry_run:
         _show(done, dry_run=dry_run, as_json=as_json)
         return 0
@@ -73,11 +78,16 @@ def command(
             _show(done, dry_run=False, as_json=True)
         out.talk(f"NOT PROVEN that processes have moved: {err}\n  -> {err.hint}")
         return 3
-    found = fleet.fleet(ws, done.moved.release.bundle, env, places=places, wait_s=wait)
+    bundle = done.moved.release.bundle
+    try:
+        found = fleet.fleet(ws, bundle, env, places=places, wait_s=wait)
+    except KeyboardInterrupt as err:
+        told = f"the release stands; who has moved is not proven: llmvc fleet {bundle} {env}"
+        raise KeyboardInterrupt(told) from err
     if as_json:
         _show(done, dry_run=False, as_json=True, fleet=view.fleet_json(found))
     else:
-        out.data(view.fleet(found))
+        out.data(view.fleet(found, unsent=done.moved.unsent))
     return 0 if found.proven else 3
 
 

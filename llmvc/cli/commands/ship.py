@@ -4,7 +4,7 @@ import click
 
 from llmvc.app import job, measuring, shipping
 from llmvc.cli import options
-from llmvc.cli.measured import exit_code, show
+from llmvc.cli.measured import exit_code, kept, show
 from llmvc.cli.output import current
 from llmvc.cli.progress import bar
 from llmvc.render import asjson, views
@@ -38,10 +38,11 @@ def command(
     Example: llmvc ship support prod -m "answer with the order number"
     """  # noqa: D301
     bundle, env = options.revision_and_env(where, "[BUNDLE] ENV")
-    out = current()
-    with bar(enabled=not out.quiet) as progress:
+    out, ws = current(), options.workspace(actor)
+    options.check_env_given(ws, where)
+    with kept(), bar(enabled=not out.quiet) as progress:
         done = shipping.ship(
-            options.workspace(actor),
+            ws,
             bundle,
             env,
             message=message,

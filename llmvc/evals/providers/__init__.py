@@ -7,7 +7,7 @@ from llmvc.core import canon
 from llmvc.errors import ConfigError
 from llmvc.evals.providers.base import Mode, Provider
 
-KINDS = ("openai", "anthropic", "command", "python", "recorded")
+KINDS = ("openai", "anthropic", "command", "python", "recorded", "canned")
 
 
 def connect(
@@ -50,6 +50,10 @@ def connect(
         from llmvc.evals.providers.python import Python  # noqa: PLC0415
 
         return Python.connect(name, options, mode=checked, folder=folder)
+    if kind == "canned":
+        from llmvc.evals.providers.canned import Canned  # noqa: PLC0415
+
+        return Canned()
     from llmvc.evals.providers.recorded import Recorded  # noqa: PLC0415
 
     return Recorded.connect(name, options, folder=folder)

@@ -133,6 +133,12 @@ def test_a_canary_of_what_was_never_released_is_refused(started, cli):
     assert "nothing was released in the environment" in refused.err
 
 
+def test_a_measurement_against_the_canary_itself_is_refused_and_says_against_what(ready, cli):
+    refused = cli("eval", "support", "--env", "canary", code=4).err
+    assert "canary holds canaries of prod: they are measured against what prod serves" in refused
+    assert "-> --env prod" in refused
+
+
 def test_an_aborted_candidate_is_revoked_and_returns_only_with_a_reason(opened, cli):
     candidate, served = cli.digest("support"), cli.digest("support@prod")
     cli("canary", "abort", "--reason", "odd answers")
@@ -171,11 +177,11 @@ def test_what_was_shown_to_be_worse_is_not_outvoted_by_a_later_look(opened, cli)
     assert "says fail" in cli("canary", "step", code=1).err
 
 
-def test_an_earlier_pass_counts_where_it_is_named_but_not_after_an_invalid_look(opened, cli):
+def test_a_pass_stands_whatever_a_later_look_cannot_tell_but_not_after_an_invalid_one(opened, cli):
     passed = judged(opened.root, "pass")
     judged(opened.root, "inconclusive", look=2)
-    cli("canary", "step", code=3)
-    cli("canary", "step", "--analysis", passed.digest, "--dry-run")
+    assert f"analysis {passed.digest[:15]}" in cli("canary", "step", "--dry-run").out
+    assert "llmvc canary step" in cli("canary", "status").out
     judged(opened.root, "invalid", look=3)
     assert "says invalid" in cli("canary", "step", "--analysis", passed.digest, code=3).err
 

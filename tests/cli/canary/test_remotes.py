@@ -114,6 +114,47 @@ def test_a_promote_that_loses_prod_is_refused_and_leaves_the_canary_open(
     assert "VOID" in cli("canary", "status").out
 
 
+def test_a_canary_beside_what_is_not_pushed_says_what_readers_of_the_remote_get(
+    ready, cli, tmp_path
+):
+    ready.git("remote", "add", "origin", str(remote_at(tmp_path / "remote.git")))
+    unpushed = "support/prod is not pushed: readers of origin serve no canary until llmvc push"
+    started = cli("canary", "start", "support")
+    assert "pushed to origin" in started.out
+    assert unpushed in started.err
+    judged(ready.root)
+    assert unpushed in cli("canary", "step").err
+    cli("push")
+    assert unpushed not in cli("canary", "pause").err
+
+
+def test_a_promote_publishes_once_after_both_pushes_and_calls_nothing_void(shared, cli, tmp_path):
+    repo, _ = shared
+    cli("canary", "start", "support")
+    judged(repo.root)
+    cli("canary", "step")
+    judged(repo.root)
+    repo.git("config", "llmvc.snapshot", str(tmp_path / "served"))
+    done = cli("canary", "promote")
+    assert done.out.count("pushed to origin") == 2
+    assert "void" not in done.err, "it is its own canary that it closes"
+    assert done.err.count("snapshot") == done.err.count("snapshot written to") == 1
+    held = json.loads((tmp_path / "served/snapshot.json").read_bytes())["environments"]["support"]
+    assert {env: held[env]["seq"] for env in held} == {"canary": 3, "prod": 2}
+
+
+def test_a_promote_that_is_not_to_push_names_all_that_a_snapshot_waits_for(shared, cli, tmp_path):
+    repo, _ = shared
+    cli("canary", "start", "support")
+    judged(repo.root)
+    cli("canary", "step")
+    judged(repo.root)
+    repo.git("config", "llmvc.snapshot", str(tmp_path / "served"))
+    done = cli("canary", "promote", "--no-push")
+    assert done.err.count("snapshot") == 1
+    assert "waits: support/canary, support/prod are not pushed; run llmvc push" in done.err
+
+
 def forged(repo, change):
     """Replaces the newest release of the canary by one that somebody made by hand."""
     record = json.loads(repo.git("cat-file", "blob", f"{CANARY}:release.json"))

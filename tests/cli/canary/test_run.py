@@ -84,6 +84,15 @@ def test_a_broken_measurement_uses_up_no_look(ready, cli, says):
     assert acts == ["hold", "hold", "abort"]
 
 
+def test_a_tick_that_holds_names_no_way_on_that_is_barred(opened, cli, says):
+    judged(opened.root, "fail")
+    cli("canary", "pause")
+    says("pass")
+    held = cli.json("canary", "run", *LOGS)
+    assert held["act"] == "hold"
+    assert "of release 1 of support/canary says fail" in held["why"]
+
+
 def test_a_paused_canary_waits_for_a_person_and_is_still_aborted_on_a_fail(opened, cli, says):
     cli("canary", "pause")
     says("pass", "fail")

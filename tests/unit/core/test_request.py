@@ -58,6 +58,19 @@ def test_a_missing_variable_is_an_error_and_never_an_empty_text():
         request.build(bundle(), {})
 
 
+def test_the_remedy_for_a_missing_variable_fits_an_eval_and_a_service():
+    with pytest.raises(FormatError) as caught:
+        request.build(bundle(), {})
+    assert caught.value.hint.startswith("pass it to render, in an eval by the case's vars, or")
+
+
+def test_a_set_has_no_request_and_says_how_its_members_have():
+    members = {"pay": "b3:" + "0" * 64}
+    with pytest.raises(FormatError, match="a set has no messages") as caught:
+        request.build(Bundle.of("set", {"members": members}), {})
+    assert ".member(NAME)" in caught.value.hint
+
+
 def test_parts_are_rendered_and_other_parts_kept():
     message = {
         "role": "user",

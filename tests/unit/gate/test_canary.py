@@ -115,18 +115,19 @@ def test_a_move_that_fits_is_taken(verb, state):
         ([], Inconclusive),
         (["inconclusive"], Inconclusive),
         (["invalid"], Inconclusive),
-        (["pass", "inconclusive"], Inconclusive),
+        (["pass", "invalid"], Inconclusive),
         (["fail"], GateBlocked),
         (["fail", "pass"], GateBlocked),
         (["pass"], None),
         (["invalid", "pass"], None),
         (["inconclusive", "pass"], None),
+        (["pass", "inconclusive"], None),
     ],
 )
-def test_the_newest_analysis_must_pass_and_none_may_fail(said, error):
+def test_one_analysis_must_pass_none_may_fail_and_the_newest_must_be_sound(said, error):
     known = [analysis(START, verdict, look=look) for look, verdict in enumerate(said, 1)]
     if error is None:
-        assert gate.passing(START, known) == known[-1]
+        assert gate.passing(START, known).verdict == "pass"
         return
     with pytest.raises(error):
         gate.passing(START, known)
@@ -188,9 +189,32 @@ def with_answers(**answers):
     ],
 )
 def test_a_tick_does_what_the_plan_says(tip, verdict, taken, promote, act):
-    found = gate.answer(State(tip, FIRST), analysis(tip, verdict), taken=taken, promote=promote)
+    made = analysis(tip, verdict)
+    looks = [replace(made, look=at + 1) for at in range(taken)]
+    found = gate.answer(State(tip, FIRST), made, looks, promote=promote)
     assert found.act == act
     assert found.why
+    assert found.analysis.verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("stored", "now", "act", "rests"),
+    [
+        (("pass",), "inconclusive", "step", "pass"),
+        (("pass", "inconclusive"), "inconclusive", "step", "pass"),
+        (("inconclusive", "inconclusive", "pass"), "inconclusive", "step", "pass"),
+        (("pass",), "fail", "abort", "fail"),
+        (("fail",), "pass", "abort", "fail"),
+        (("pass",), "invalid", "pause", "invalid"),
+        (("pass", "invalid"), "inconclusive", "hold", "inconclusive"),
+        (("pass", "invalid"), "pass", "step", "pass"),
+    ],
+)
+def test_a_pass_stands_until_something_fails_or_the_measurement_is_broken(stored, now, act, rests):
+    tip = with_answers(on_inconclusive="abort")
+    looks = [replace(analysis(tip, one), look=at + 1) for at, one in enumerate(stored)]
+    found = gate.answer(State(tip, FIRST), analysis(tip, now), looks, promote=False)
+    assert (found.act, found.analysis.verdict) == (act, rests)
 
 
 verbs = st.sampled_from(["start", "step", "pause", "abort", "promote", "prod moves"])

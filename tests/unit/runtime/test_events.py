@@ -108,6 +108,16 @@ def test_what_cannot_be_written_is_dropped_and_counted(traffic, act):
     assert read(traffic.path)[-1]["llmvc.dropped"] == 1
 
 
+def test_a_call_that_cannot_be_written_was_attempted_so_that_its_loss_shows(traffic):
+    log, of = traffic.log(), traffic.assignment("u")
+    log.assign(of)
+    with log.call(of) as call:
+        call.cost(float("nan"))
+    log.heartbeat({})
+    (counts,) = read(traffic.path)[-1]["llmvc.counts"].values()
+    assert (counts, log.dropped) == ([1, 1], 1)
+
+
 def test_a_full_disk_drops_and_counts_and_the_next_event_is_whole(traffic, monkeypatch):
     log, of, write = traffic.log(), traffic.assignment("u"), os.write
     left = [None, 40, 0, None]
@@ -172,6 +182,15 @@ def test_a_forked_child_is_a_process_of_its_own(traffic):
     child.start()
     child.join(30)
     assert len({one["llmvc.process"] for one in read(traffic.path)}) == 2
+
+
+def test_a_forked_child_is_one_before_any_of_its_threads_writes(traffic):
+    log = traffic.log()
+    before = log.process
+    child = os.fork()
+    if not child:
+        os._exit(log.process == before)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_a_file_that_was_moved_away_is_begun_anew(tmp_path):

@@ -12,6 +12,7 @@ import pytest
 from llmvc import runtime
 from llmvc.core import digest, pointer
 from llmvc.errors import ConfigError, FormatError, LlmvcError, NotFoundError, StoreError, UsageError
+from llmvc.runtime import web
 from llmvc.runtime.sources import COARSE_S, Directory, open_source, usual_wait_s
 from llmvc.runtime.web import Http
 from tests.support.snapshots import World, simple
@@ -188,6 +189,8 @@ def test_http_tells_when_its_feeder_looked_if_it_does(tmp_path: Path, shelf: She
     assert len(shelf.asked) == 1
     (tmp_path / "checked").write_bytes(b"2026-11-20T10:00:00Z")
     assert Http(shelf.url).checked() == 1795168800.0
+    told = [source.checked() for _ in range(web.AGAIN)]
+    assert (set(told[:-1]), told[-1]) == ({None}, 1795168800.0)
 
 
 def test_http_failures_are_told_apart(tmp_path: Path, shelf: Shelf) -> None:

@@ -89,6 +89,11 @@ def _longer(line: Line) -> None:
     line.say("302 Found", Location=f"{line.path}x")
 
 
+def _slow_redirects(line: Line) -> None:
+    line.server.ended.wait(0.2)
+    _longer(line)
+
+
 def _ftp(line: Line) -> None:
     line.say("302 Found", Location="ftp://127.0.0.1/snapshot.json")
 
@@ -186,6 +191,7 @@ def _status(status: str) -> Fault:
 FAULTS: dict[str, tuple[Fault, str]] = {
     "a redirect to itself": (_loop, "answers 302"),
     "redirects without end": (_longer, "answers 302"),
+    "slow redirects": (_slow_redirects, "timed out|in time"),
     "a redirect to ftp": (_ftp, "less safe"),
     "a redirect to a file": (_file, "answers 302"),
     "a redirect to nobody": (_nowhere, "cannot be read"),
@@ -272,6 +278,20 @@ def test_nothing_new_without_an_etag_is_nothing_new(faulty: Faulty) -> None:
         faulty.fault = None
         faulty.world.release("support", "prod", faulty.world.bundle("third"))
         assert client.refresh().seqs == {"support/prod": 2}
+
+
+def test_what_a_redirect_says_beside_is_not_read(faulty: Faulty) -> None:
+    def moved(line: Line) -> None:
+        if line.path.startswith("/moved"):
+            line.path = line.path.removeprefix("/moved")
+            faulty._whole(line)
+        else:
+            line.say("302 Found", Location=f"/moved{line.path}", Content_Length=10**12)
+            line.drip(b" " * 2**16)
+
+    with _open(faulty) as client:
+        faulty.fault = moved
+        assert client.refresh().problem is None
 
 
 def test_a_redirect_to_another_host_is_followed(faulty: Faulty) -> None:

@@ -59,6 +59,14 @@ def test_no_data_is_inconclusive(traffic):
     assert "0 units in the canary" in found.reason
 
 
+def test_events_of_earlier_releases_are_said_not_to_count(traffic):
+    traffic.units(20)
+    found = judge(traffic, replace(release(), seq=2, time="2026-11-20T12:59:00Z"))
+    assert found.verdict == "inconclusive"
+    assert "0 units in the canary and 0 in the baseline: 50 each are needed" in found.reason
+    assert "none of 60 lines is an event of release 2, and earlier ones do not" in found.reason
+
+
 def test_a_step_is_not_passed_before_its_time_and_fails_before_it(traffic):
     long = release(min_seconds=3600)
     assert judge(traffic.units(1600, errors=0.02), long).verdict == "inconclusive"

@@ -158,10 +158,23 @@ def test_bytes_that_are_no_sums_are_refused(data):
         Sums.from_bytes(data)
 
 
-@pytest.mark.parametrize("odd", [{"beats": {"w1": [1, {}, 0]}}, {"processes": {"w1 a": [1]}}])
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"beats": {"w1": [1, {}, 0]}},
+        {"beats": {"w1": [1, [], 0, "-"]}},
+        {"beats": {"w1": ["1", {}, 0, "-"]}},
+        {"beats": {"w1": [1, {}, 0, ["key"]]}},
+        {"beats": {"w1": [1, {"a": ["1", 1]}, 0, "-"]}},
+        {"processes": {"w1 a": [1]}},
+        {"processes": {"w1 a": [1, "1"]}},
+        {"arms": []},
+    ],
+    ids=range(8),
+)
 def test_sums_of_another_shape_are_refused(odd):
     body = {**json.loads(Sums(SCOPE).to_bytes()), **odd}
-    with pytest.raises(FormatError, match="not a sums/1 object: of a process"):
+    with pytest.raises(FormatError, match="not a sums/1 object"):
         Sums.from_bytes(json.dumps(body).encode())
 
 
@@ -283,6 +296,13 @@ def test_what_rotation_has_compressed_is_read_and_half_of_it_is_refused(traffic,
     packed.write_bytes(data[:-20])
     with pytest.raises(StoreError, match=r"cannot read .*gz"):
         summed([packed], SCOPE)
+
+
+def test_a_byte_order_mark_before_the_first_line_is_no_part_of_it(traffic, tmp_path):
+    traffic.units(20)
+    marked = tmp_path / "marked.jsonl"
+    marked.write_bytes(b"\xef\xbb\xbf" + traffic.path.read_bytes())
+    assert summed([marked], SCOPE).to_bytes() == traffic.sums().to_bytes()
 
 
 def test_a_copy_of_a_log_is_refused_however_far_it_was_copied(traffic, tmp_path):

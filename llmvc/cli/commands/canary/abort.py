@@ -6,12 +6,12 @@ from llmvc.app.appending import Moved
 from llmvc.app.canary import moving, scene
 from llmvc.app.canary.sending import How
 from llmvc.app.workspace import Workspace
-from llmvc.cli import canaries
+from llmvc.cli import canaries, options
 
 
 @click.command("abort")
 @canaries.name
-@click.option("--reason", required=True, metavar="TEXT", help="Why; it stands there for good.")
+@options.required_reason
 @canaries.move
 def command(*, ws: Workspace, name: str | None, how: How) -> Moved:
     """Ends a canary: its units get the baseline again, pinned conversations too.

@@ -7,13 +7,12 @@ import click
 from llmvc.app import serving
 from llmvc.cli import options
 from llmvc.cli.output import current
-from llmvc.core.names import check_name
 
 
 @click.command("flagd")
 @click.argument("bundle", required=False)
-@click.argument("env", default="prod")
-def command(*, bundle: str | None, env: str) -> None:
+@click.argument("env", required=False)
+def command(*, bundle: str | None, env: str | None) -> None:
     """Writes a flag definition for flagd: BUNDLE/ENV, with the canary that stands beside it.
 
     ENV, by default prod, is the environment that services ask for. The rule compares
@@ -22,5 +21,6 @@ def command(*, bundle: str | None, env: str) -> None:
     \b
     Example: llmvc canary flagd support prod > flags.json
     """  # noqa: D301
-    found = serving.flags(options.workspace(), bundle, check_name(env, "environment"))
+    bundle, where = options.bundle_and_env(bundle, env)
+    found = serving.flags(options.workspace(), bundle, where)
     current().data(json.dumps(found, indent=2, ensure_ascii=False))

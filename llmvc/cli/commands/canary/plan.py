@@ -7,6 +7,7 @@ import click
 from llmvc.app.canary import planning
 from llmvc.cli import canaries, options
 from llmvc.cli.output import current
+from llmvc.cli.types import Finite
 from llmvc.errors import UsageError
 from llmvc.render import canary_plan as views
 
@@ -39,7 +40,7 @@ def _rates(told: tuple[str, ...]) -> dict[str, float]:
 @click.option(
     "--traffic",
     required=True,
-    type=click.FloatRange(0, _MOST, min_open=True),
+    type=Finite(min=0, max=_MOST, min_open=True),
     metavar="UNITS",
     help="Units a day, of both arms together.",
 )
@@ -53,7 +54,7 @@ def _rates(told: tuple[str, ...]) -> dict[str, float]:
 @click.option("--logs", multiple=True, metavar="GLOB", help="Logs that tell it; may be repeated.")
 @click.option(
     "--power",
-    type=click.FloatRange(0.05, 0.999),
+    type=Finite(min=0.05, max=0.999),
     default=0.8,
     show_default=True,
     help="The chance that is wanted.",

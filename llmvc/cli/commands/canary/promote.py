@@ -10,7 +10,9 @@ from llmvc.cli import canaries, exceptions
 
 @click.command("promote")
 @canaries.name
-@click.option("--analysis", metavar="DIGEST", help="Rest on this one instead of the newest.")
+@click.option(
+    "--analysis", metavar="DIGEST", help="Rest on this one, not on the newest that passed."
+)
 @exceptions.options
 @canaries.move
 def command(

@@ -34,6 +34,8 @@ def command(
     \b
     Example: llmvc canary start support canary
     """  # noqa: D301
-    where = starting.environment(ws, env and names.check_name(env, "environment"), of)
     allowed = exceptions.read(reason=how.reason, **taken)
+    if env is None and names.placed(revision) != revision:
+        revision, _, env = revision.partition("/")
+    where = starting.environment(ws, env and names.check_name(env, "environment"), of)
     return starting.start(ws, revision, where, suite=suite, exceptions=allowed, how=how)

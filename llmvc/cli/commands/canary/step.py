@@ -11,7 +11,9 @@ from llmvc.cli import canaries, options
 
 @click.command("step")
 @canaries.name
-@click.option("--analysis", metavar="DIGEST", help="Rest on this one instead of the newest.")
+@click.option(
+    "--analysis", metavar="DIGEST", help="Rest on this one, not on the newest that passed."
+)
 @options.reason
 @canaries.move
 def command(*, ws: Workspace, name: str | None, analysis: str | None, how: How) -> Moved:

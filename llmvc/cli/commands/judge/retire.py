@@ -10,7 +10,7 @@ from llmvc.render import judges as views
 
 @click.command("retire")
 @click.argument("revision")
-@click.option("--reason", required=True, metavar="TEXT", help="Why; it stands there for good.")
+@options.required_reason
 @options.actor
 @options.as_json
 def command(*, revision: str, reason: str, actor: str | None, as_json: bool) -> None:

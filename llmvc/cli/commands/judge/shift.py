@@ -6,13 +6,11 @@ from llmvc.app import calibrating, shifting
 from llmvc.cli import options
 from llmvc.cli.output import current
 from llmvc.cli.progress import bar
-from llmvc.core import names
 from llmvc.render import judges as views
 
 
 @click.command("shift")
-@click.argument("revision")
-@click.argument("env")
+@click.argument("where", metavar="REVISION ENV", nargs=-1)
 @click.option(
     "--report",
     metavar="REPORT",
@@ -23,8 +21,7 @@ from llmvc.render import judges as views
 @options.as_json
 def command(
     *,
-    revision: str,
-    env: str,
+    where: tuple[str, ...],
     report: str | None,
     actor: str | None,
     as_json: bool,
@@ -37,12 +34,15 @@ def command(
     \b
     Example: llmvc judge shift helpful-judge prod
     """  # noqa: D301
+    revision, env = options.revision_and_env(where, "REVISION ENV")
+    if revision is None:
+        raise options.env_missing(env)
     out = current()
     with bar(enabled=not out.quiet) as progress:
         done = shifting.shift(
             options.workspace(actor),
             revision,
-            names.check_name(env, "environment"),
+            env,
             report=report,
             means=calibrating.Means(progress=progress, **means),  # type: ignore[arg-type]  # click checked each value's type
         )
