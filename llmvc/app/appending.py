@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 PUSHED: Final = ("rollback", "override")
 """What is for the bad day, and pushed at once."""
+UNSENT: Final = "NOT PUSHED"
+"""How the words of a push begin that did not arrive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class Moved:
     @property
     def unsent(self) -> bool:
         """Whether it was to be pushed and did not arrive."""
-        return self.pushed.startswith("NOT PUSHED")
+        return self.pushed.startswith(UNSENT)
 
 
 class Place(NamedTuple):

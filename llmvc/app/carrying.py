@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from llmvc.app.appending import UNSENT
 from llmvc.app.workspace import Workspace
 from llmvc.core.digest import short
 from llmvc.core.release import Release
@@ -38,11 +39,11 @@ def push_release(
                 healed = [f"; {notice.what}: {notice.hint}" for notice in outcome.notices]
                 return "".join((f"pushed to {remote}", *healed)), final
             if outcome.winner is None:
-                return f"NOT PUSHED: {outcome.reason}; mend that, then llmvc push", final
+                return f"{UNSENT}: {outcome.reason}; mend that, then llmvc push", final
             sync.fetch(ws.repo, remote)
             sync.drop(ws.repo, remote, bundle, env)
         except LlmvcError as err:
-            return f"NOT PUSHED: {err}; mend the network, then llmvc push", final
+            return f"{UNSENT}: {err}; mend the network, then llmvc push", final
         final = once_more()
         if final is None:
             won = outcome.winner
@@ -51,4 +52,4 @@ def push_release(
                 f"{won.seq}, {won.kind} to {short(won.to)}",
                 hint="look at it, and roll back again if it is no better",
             )
-    return f"NOT PUSHED: {remote} moved {TRIES} times; run llmvc push", final
+    return f"{UNSENT}: {remote} moved {TRIES} times; run llmvc push", final

@@ -72,7 +72,7 @@ def test_every_option_of_a_command_stands_in_the_reference() -> None:
         if name in HIDDEN:
             continue
         section = text.split(f"### `{name}`\n")[1].split("\n### ")[0].split("\n## ")[0]
-        command = cli.get_command(None, name)  # type: ignore[arg-type]  # it looks at the name alone
+        command = cli.get_command(None, name)  # it looks at the name alone
         assert command is not None
         for parameter in command.params:
             for option in parameter.opts:

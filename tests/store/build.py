@@ -141,7 +141,7 @@ def release(parent: Release | None, text: str, env: str = "prod", **more: object
         time="2026-11-20T12:00:00Z",
         actor=ADA,
         reason="it already runs",
-        **more,  # type: ignore[arg-type]  # options of a move, by name
+        **more,  # options of a move, by name
     )
     return rules.append(parent, move, bundle="support", env=env)
 
@@ -204,4 +204,4 @@ class _Meddled:
 
 def meddled(backend: Backend, action: Callable[[], object]) -> Backend:
     """Returns a backend in which something happens between the look and the move."""
-    return replace(backend, refs=_Meddled(backend.refs, action))  # type: ignore[arg-type]  # a stand-in
+    return replace(backend, refs=_Meddled(backend.refs, action))  # a stand-in

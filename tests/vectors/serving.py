@@ -187,7 +187,7 @@ def damages() -> Iterator[tuple[str, World, bytes | None, list[dict]]]:
 def _told(world: World, old: str, by: str) -> World:
     """Returns a world whose pointer has another text in one place."""
     data = world.data().replace(old.encode(), by.encode(), 1)
-    world.data = lambda: data  # type: ignore[method-assign]
+    world.data = lambda: data
     return world
 
 

@@ -180,7 +180,7 @@ def analyses(ws: Workspace, release: Release) -> tuple[Analysis, ...]:
 
 
 def passing(ws: Workspace, scene: Scene, wanted: Analysis | None = None) -> Analysis:
-    """Returns the analysis that a step or a promote rests on: one named, or the newest.
+    """Returns the analysis that a step or a promote rests on: one named, or the newest that passed.
 
     Raises:
         GateBlocked: one says fail, of this release or before a pause at the same share.

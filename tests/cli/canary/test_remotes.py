@@ -128,13 +128,17 @@ def test_a_canary_beside_what_is_not_pushed_says_what_readers_of_the_remote_get(
     assert unpushed not in cli("canary", "pause").err
 
 
-def test_a_promote_publishes_once_after_both_pushes_and_calls_nothing_void(shared, cli, tmp_path):
-    repo, _ = shared
+def passed_its_last_step(repo, cli, served):
+    """Brings a canary to where it may be promoted, in a repository that writes a snapshot."""
     cli("canary", "start", "support")
     judged(repo.root)
     cli("canary", "step")
     judged(repo.root)
-    repo.git("config", "llmvc.snapshot", str(tmp_path / "served"))
+    repo.git("config", "llmvc.snapshot", str(served))
+
+
+def test_a_promote_publishes_once_after_both_pushes_and_calls_nothing_void(shared, cli, tmp_path):
+    passed_its_last_step(shared[0], cli, tmp_path / "served")
     done = cli("canary", "promote")
     assert done.out.count("pushed to origin") == 2
     assert "void" not in done.err, "it is its own canary that it closes"
@@ -144,12 +148,7 @@ def test_a_promote_publishes_once_after_both_pushes_and_calls_nothing_void(share
 
 
 def test_a_promote_that_is_not_to_push_names_all_that_a_snapshot_waits_for(shared, cli, tmp_path):
-    repo, _ = shared
-    cli("canary", "start", "support")
-    judged(repo.root)
-    cli("canary", "step")
-    judged(repo.root)
-    repo.git("config", "llmvc.snapshot", str(tmp_path / "served"))
+    passed_its_last_step(shared[0], cli, tmp_path / "served")
     done = cli("canary", "promote", "--no-push")
     assert done.err.count("snapshot") == 1
     assert "waits: support/canary, support/prod are not pushed; run llmvc push" in done.err

@@ -54,7 +54,7 @@ def test_nobody_is_in_a_share_of_nothing_and_all_are_in_the_whole(salt, unit) ->
 @pytest.mark.parametrize("unit", ["", 5, b"u", None, "\ud800"], ids=repr)
 def test_what_is_no_unit_is_refused(unit: object) -> None:
     with pytest.raises(UsageError, match="unit"):
-        bucket("0123456789abcdef", unit)  # type: ignore[arg-type]
+        bucket("0123456789abcdef", unit)
 
 
 def test_buckets_fill_evenly() -> None:

@@ -149,7 +149,7 @@ TURNS = [
 
 def _bytes(made: object) -> bytes | str:
     try:
-        return canon.encode(made())  # type: ignore[operator]
+        return canon.encode(made())
     except LlmvcError as err:
         return str(err)
 

@@ -72,7 +72,7 @@ def test_a_look_may_be_asked_for_within_a_look(opened: Open) -> None:
         assert client.refresh().seqs == {"support/prod": 1}
         return whole(seen)
 
-    world.pointer = nested  # type: ignore[method-assign]
+    world.pointer = nested
     world.release("support", "prod", new)
     asks = threading.Thread(target=client.refresh, daemon=True)
     asks.start()
@@ -83,8 +83,8 @@ def test_a_look_may_be_asked_for_within_a_look(opened: Open) -> None:
 
 def test_a_start_that_fails_lets_go_of_its_source(tmp_path: Path) -> None:
     world, closed = simple()[0], list[bool]()
-    world.pointer = _raise  # type: ignore[method-assign]
-    world.close = lambda: closed.append(True)  # type: ignore[method-assign]
+    world.pointer = _raise
+    world.close = lambda: closed.append(True)
     with pytest.raises(NotFoundError, match="packaged holds no snapshot"):
         runtime.open(world, fallback=tmp_path / "packaged")
     assert closed == [True]

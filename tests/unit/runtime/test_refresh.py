@@ -54,7 +54,7 @@ def _forked(world: World) -> None:
 
 
 def _gone(world: World) -> None:
-    world.pointer = _raise  # type: ignore[method-assign]
+    world.pointer = _raise
 
 
 def _raise(_: object) -> None:
@@ -113,16 +113,16 @@ def test_an_older_pointer_is_let_be_for_a_minute_and_makes_nothing_fresh() -> No
     world.canary("support", lagging.new, share_ppm=50_000)  # an environment of its own, too
     refresher, whole = lagging.start(), world.data
     for lagged_s in (1, 60):
-        world.data = lambda: old  # type: ignore[method-assign]
+        world.data = lambda: old
         lagging.now += lagged_s
         assert refresher.look()
         health = refresher.health()
         assert (health.older, health.stale_s, health.failures) == (1, lagged_s, 0)
         assert (health.seqs["support/prod"], health.ok) == (4, True)
-        world.data = whole  # type: ignore[method-assign]
+        world.data = whole
         assert refresher.look()
         assert refresher.health().older == 0
-    world.data = lambda: old  # type: ignore[method-assign]
+    world.data = lambda: old
     lagging.now += 61
     assert not refresher.look()
     assert lagging.told == ["support/canary is gone; it was at release 1"]
@@ -189,10 +189,10 @@ def test_one_who_is_told_may_fail(opened: Open) -> None:
 def test_the_thread_outlives_a_failing_source() -> None:
     world, _, new = simple()
     with runtime.open(world, every_s=0.001) as client:
-        whole, world.pointer = world.pointer, _raise  # type: ignore[method-assign]
+        whole, world.pointer = world.pointer, _raise
         _until(lambda: client.health.failures > 3)
         world.release("support", "prod", new)
-        world.pointer = whole  # type: ignore[method-assign]
+        world.pointer = whole
         _until(lambda: client.resolve("support").digest == new)
 
 
@@ -364,7 +364,7 @@ def test_a_fork_in_the_middle_of_a_look_does_not_hang_the_child() -> None:
         return whole(seen)
 
     with runtime.open(world, every_s=0.01) as client:
-        world.pointer = slow  # type: ignore[method-assign]
+        world.pointer = slow
         assert entered.wait(10)
         child = os.fork()
         if child == 0:

@@ -48,7 +48,7 @@ def test_a_unit_that_no_canary_could_take_is_refused_before_one_is_open(
     if share_ppm:
         world.canary("support", new, share_ppm=share_ppm)
     with pytest.raises(UsageError, match="unit"):
-        opened(world).resolve("support", unit=unit)  # type: ignore[arg-type]
+        opened(world).resolve("support", unit=unit)
 
 
 def test_a_canary_takes_the_units_below_its_share(opened: Open) -> None:
@@ -251,7 +251,7 @@ def test_a_pin_that_says_nothing_here_is_as_good_as_none(opened: Open, pin: obje
     world, old, _ = simple()
     unknown = "b3:" + "0" * 64
     text = pin.format(old=old, unknown=unknown) if isinstance(pin, str) else pin
-    found = opened(world).resolve("support", pin=text)  # type: ignore[arg-type]
+    found = opened(world).resolve("support", pin=text)
     assert (found.digest, found.pinned) == (old, False)
 
 
@@ -272,7 +272,7 @@ class _Clock:
 
 def _client(world: World, clock: _Clock, **options: object) -> Client:
     refresher = Refresher(world, every_s=3600, clock=clock, wall=lambda: 1_000.0)
-    return Client(refresher, clock=clock, **options)  # type: ignore[arg-type]
+    return Client(refresher, clock=clock, **options)
 
 
 @pytest.mark.parametrize(

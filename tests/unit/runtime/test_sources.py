@@ -281,7 +281,7 @@ def test_a_forked_worker_reads_what_fsspec_does_not_share_between_processes() ->
 def test_what_is_no_source_is_refused(place: object) -> None:
     """Above all a variable that is not set, which must not mean the working folder."""
     with pytest.raises(UsageError, match="the source is"):
-        runtime.open(place)  # type: ignore[arg-type]
+        runtime.open(place)
 
 
 @pytest.mark.parametrize("url", ["http://", "http://[::1", "HTTP://127.0.0.1:1", "http://a b/c"])

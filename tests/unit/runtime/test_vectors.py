@@ -67,7 +67,7 @@ def test_a_scenario_is_served_as_published(scenario: dict) -> None:
     for call in scenario["calls"]:
         now[0] = 0.0
         client = Client(
-            Refresher(source, every_s=1, clock=lambda: now[0]),  # type: ignore[arg-type]
+            Refresher(source, every_s=1, clock=lambda: now[0]),
             max_age_s=call["max_age_s"],
             on_stale=call["on_stale"],
             on_no_unit=call["on_no_unit"] or "baseline",
